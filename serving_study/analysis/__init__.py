@@ -1,0 +1,1 @@
+"""Tables, intervals, comparisons, facts."""

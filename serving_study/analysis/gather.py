@@ -1,0 +1,106 @@
+"""Every table of a study from its measured and derived files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from serving_study.analysis import answers, tables
+from serving_study.analysis.beside import Measured, claim_rows
+from serving_study.analysis.capacity import capacity_rows
+from serving_study.analysis.collect import cell_rows, comparable, points_of, read_cells, request_rows, validity_rows
+from serving_study.analysis.compare import compare
+from serving_study.analysis.decisions import Evidence, decision_rows
+from serving_study.analysis.deployed import (
+    curve_rows,
+    deployment_rows,
+    kv_memory,
+    ledger_rows,
+    memory_rows,
+    records,
+    warmup_rows,
+)
+from serving_study.analysis.estimates import estimates
+from serving_study.analysis.interference import interference_rows
+from serving_study.analysis.languages import language_rows
+from serving_study.analysis.mix import mix_rows
+from serving_study.analysis.published import contradictions, read_published
+from serving_study.analysis.recommendations import recommendation_rows, score_rows
+from serving_study.analysis.steadiness import steadiness_rows
+from serving_study.analysis.table import TableKind
+from serving_study.study.types import Study
+
+Tables = dict[TableKind, pd.DataFrame]
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The files of all cells and deployments of a study."""
+
+    cells: Sequence[Path]
+    points: Sequence[Path]
+    metrics: Sequence[Path]
+    deploys: Sequence[Path]
+    warmups: Sequence[Path]
+    memory: Sequence[Path]
+    claims: Path | None = None
+
+
+def gather(study: Study, files: Files) -> Tables:
+    """All tables. Raises StudyError if a file is missing or not what it should be."""
+    cells = read_cells(files.cells, files.points, files.metrics)
+    points = tables.POINTS.frame(points_of(cells).to_dict("records"))
+    valid = comparable(points)
+    requests = tables.REQUESTS.frame(request_rows(cells))
+    pairs, champions = compare(valid)
+    deployed, warmed = records(files.deploys), records(files.warmups)
+    languages = answers.LANGUAGES.frame(language_rows(study, cells, valid))
+    found = {
+        tables.POINTS: points,
+        tables.CELLS: tables.CELLS.frame(cell_rows(cells)),
+        tables.REQUESTS: requests,
+        tables.ESTIMATES: estimates(points, requests),
+        tables.PAIRS: pairs,
+        tables.CHAMPIONS: champions,
+        tables.DEPLOYMENTS: tables.DEPLOYMENTS.frame(deployment_rows(deployed)),
+        tables.LEDGER: tables.LEDGER.frame(ledger_rows(deployed)),
+        tables.MEMORY: tables.MEMORY.frame(memory_rows(files.memory)),
+        tables.WARMUP: tables.WARMUP.frame(warmup_rows(warmed)),
+        tables.WARMUP_CURVE: tables.WARMUP_CURVE.frame(curve_rows(warmed)),
+        tables.VALIDITY: tables.VALIDITY.frame(validity_rows(cells)),
+        answers.LANGUAGES: languages,
+        answers.INTERFERENCE: answers.INTERFERENCE.frame(interference_rows(study, valid)),
+        answers.STEADINESS: answers.STEADINESS.frame(steadiness_rows(points, study.limits.drift)),
+    }
+    accelerators = {r["deployment"]: ",".join(r["host"]["accelerators"]) for r in deployed}
+    found |= _answers(study, valid, pairs, languages, kv_memory(deployed))
+    recommended = found[answers.RECOMMENDATIONS]
+    return found | _claims(Measured(study, valid, accelerators, recommended), files.claims)
+
+
+def _answers(
+    study: Study, valid: pd.DataFrame, pairs: pd.DataFrame, languages: pd.DataFrame, kv: dict[tuple[str, str], float]
+) -> Tables:
+    mix = answers.MIX.frame(mix_rows(valid))
+    capacity = answers.CAPACITY.frame(capacity_rows(study, valid))
+    evidence = Evidence(study, valid, pairs, capacity, languages, kv)
+    return {
+        answers.MIX: mix,
+        answers.CAPACITY: capacity,
+        answers.DECISIONS: answers.DECISIONS.frame(decision_rows(evidence)),
+        answers.RECOMMENDATIONS: answers.RECOMMENDATIONS.frame(recommendation_rows(study, valid, capacity)),
+        answers.SCORES: answers.SCORES.frame(score_rows(study, mix)),
+    }
+
+
+def _claims(measured: Measured, file: Path | None) -> Tables:
+    if file is None:
+        return {kind: kind.frame(()) for kind in (answers.CLAIMS, answers.CONTRADICTIONS)}
+    published = read_published(file)
+    return {
+        answers.CLAIMS: answers.CLAIMS.frame(claim_rows(published, measured)),
+        answers.CONTRADICTIONS: answers.CONTRADICTIONS.frame(contradictions(published)),
+    }

@@ -1,0 +1,100 @@
+"""Models that share a machine: slowdown under load together, against others idle and against being alone; fairness."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from serving_study.analysis.contrasts import Blocks, ratio
+from serving_study.analysis.estimates import LEVEL, mean_over_lives
+from serving_study.study.types import Study, Workload
+
+METRICS = ("output_throughput", "ttft_p50", "tpot_p50", "e2e_p50")
+
+
+def references(study: Study) -> dict[str, str]:
+    """Each workload that loads all models together, to the one with the same load on one model at a time."""
+
+    def load(w: Workload) -> Workload:
+        return w.model_copy(update={"together": False})
+
+    apart = {name: w for name, w in study.workloads.items() if not w.together}
+    return {
+        name: other
+        for name, w in study.workloads.items()
+        if w.together
+        for other in [next((n for n, a in apart.items() if a == load(w)), None)]
+        if other is not None
+    }
+
+
+def alone(study: Study, deployment: str, model: str) -> str | None:
+    """A deployment that differs from ``deployment`` only in holding no other model than ``model``."""
+    same = {"port", "models", "max_loaded"}
+    wanted = study.deployments[deployment].model_dump(exclude=same)
+    return next(
+        (
+            name
+            for name, d in study.deployments.items()
+            if name != deployment and d.models == (model,) and d.model_dump(exclude=same) == wanted
+        ),
+        None,
+    )
+
+
+def interference_rows(study: Study, points: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Rows of ``tables.INTERFERENCE``; ``points`` are those that may be compared."""
+    values = Blocks(points)
+    for together, apart in references(study).items():
+        for deployment, d in study.deployments.items():
+            if len(d.models) < 2:
+                continue
+            for language in study.languages:
+                place = {"deployment": deployment, "language": language, "workload": together}
+                for model in d.models:
+                    yield from _of_model(study, values, place, model, apart)
+                yield {**place, **_fairness(values, place, d.models, apart)}
+
+
+def _of_model(study: Study, values: Blocks, place: dict[str, str], model: str, apart: str) -> Iterator[dict[str, Any]]:
+    deployment, language, together = place["deployment"], place["language"], place["workload"]
+    lone = alone(study, deployment, model)
+    for metric in METRICS:
+        shared = values.of(metric, deployment, model, language, together)
+        rest = values.of(metric, deployment, model, language, apart)
+        about = {**place, "metric": metric, "model": model}
+        yield {**about, "against": "others-idle", "reference": apart, **ratio([shared], [rest])}
+        if lone:
+            away = values.of(metric, lone, model, language, apart)
+            yield {**about, "against": "alone", "reference": lone, **ratio([shared], [away])}
+
+
+def _fairness(values: Blocks, place: dict[str, str], models: tuple[str, ...], apart: str) -> dict[str, Any]:
+    """Jain's index of each model's share of its throughput that is left: (sum x)^2 / (n sum x^2), in each block."""
+    left = pd.concat(
+        [
+            values.of("output_throughput", place["deployment"], m, place["language"], place["workload"])
+            / values.of("output_throughput", place["deployment"], m, place["language"], apart)
+            for m in models
+        ],
+        axis=1,
+        keys=models,
+    ).dropna()
+    x = left.to_numpy(float)
+    index = x.sum(1) ** 2 / (len(models) * (x**2).sum(1)) if len(x) else np.empty(0)
+    found = mean_over_lives(index, plain=True, share=True)
+    return {
+        "metric": "fairness",
+        "model": "*",
+        "against": "others-idle",
+        "reference": apart,
+        "value": found["value"],
+        "low": found["low"],
+        "high": found["high"],
+        "level": LEVEL,
+        "lives": len(index),
+        "reason": found["reason"] if len(index) else "not-measured",
+    }

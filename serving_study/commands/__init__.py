@@ -1,0 +1,1 @@
+"""One file a command: what the rules of the workflow (and people) call."""

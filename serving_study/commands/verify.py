@@ -1,0 +1,34 @@
+"""Check reports, tables and raw files against what the raw files give; repair nothing."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from serving_study import engines
+from serving_study.available import runnable
+from serving_study.report.verify import differences
+from serving_study.study.file import read
+from serving_study.study.recorded import recorded_left_out, without
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which study, and where its measured files stand."""
+    parser.add_argument("study")
+    parser.add_argument("--raw", type=Path, help="folder of the measured files; default: recorded, else results/STUDY")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit status 1 when anything differs, with one line for each file."""
+    path = Path("config/studies") / f"{args.study}.yaml"
+    study = read(path, engines.names())
+    raw = args.raw or Path(study.recorded or f"results/{study.name}")
+    if study.recorded:
+        study = without(study, recorded_left_out(raw))
+    elif study.skip_unavailable:
+        study = runnable(study, path)
+    found = list(differences(study, raw))
+    for line in found:
+        print(f"verify: {line}")
+    print(f"verify: {study.name}: {f'{len(found)} files differ' if found else 'every byte comes from the raw files'}")
+    return 1 if found else 0

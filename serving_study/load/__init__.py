@@ -1,0 +1,1 @@
+"""The instrument: schedule, wire recorder, raw files."""

@@ -1,0 +1,1 @@
+"""Templates, catalogs, plots, trace, verify."""

@@ -1,0 +1,258 @@
+"""The tables of answers: decisions, use cases, languages, interference, claims."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from serving_study.report.arrange import Arrangement
+from serving_study.report.codes import ANSWERS, CHECKS, CLAIM_VERDICTS, KEPT, NEXT_STEPS, QUESTIONS, USE_CASES
+from serving_study.report.facts import Fact, Row
+from serving_study.report.words import METRICS, REASONS, split_metric
+from serving_study.study.errors import StudyError
+
+TABLED_APART = ("kv-tokens", "language", "cost")
+"""Questions with an answer for each model: each has a table of its own, and one row here for each reason to abstain."""
+OF_A_PAIR = ("weights", "version")
+"""Questions about pairs of deployments, answered here in one metric; the section on engines has all of them."""
+MAIN_METRIC = "output_throughput"
+LANGUAGE_MEASURES = ("token-cost", "equal-meaning", "equal-tokens", "answer-length")
+
+
+@dataclass(frozen=True, slots=True)
+class Answers(Arrangement):
+    """Answers in one language."""
+
+    def decisions(self) -> Markup:
+        """One row an answer: question, what it is about, answer, what would decide it."""
+        rows, once = [], set()
+        order = list(QUESTIONS)
+        for row in sorted(self.write.facts.rows("decisions"), key=lambda row: order.index(row.key["question"])):
+            question, about = row.key["question"], self._about(row)
+            if question in TABLED_APART:
+                kind = (question, row["verdict"].reason)
+                if row.code("verdict") != "not-decided" or kind in once:
+                    continue
+                once.add(kind)
+                about = self.write.say("all")
+            if question in OF_A_PAIR and row.key["case"] not in (MAIN_METRIC, "all"):
+                continue
+            rows.append([self._coded(QUESTIONS, question), about, self._answer(row), self._next(row)])
+        return self.table([self.say_column(c) for c in ("question", "about", "answer", "next_step")], rows, 4)
+
+    def costs(self) -> list[Markup]:
+        """Price of a million output tokens under each load."""
+        rows = [row for row in self.write.facts.rows("decisions", question="cost") if row.get("value")]
+        loads = [Row(row.table, {**row.key, "workload": row.key["case"]}, row.columns) for row in rows]
+        return self.pivot(loads, ["workload"], "deployment")
+
+    def kv_tokens(self) -> list[Markup]:
+        """Tokens of KV cache that fit in a gigabyte."""
+        rows = [row for row in self.write.facts.rows("decisions", question="kv-tokens") if row.get("value")]
+        return self.pivot(rows, ["model"], "deployment")
+
+    def language_costs(self) -> list[Markup]:
+        """What the same content costs in another language, under the lightest load."""
+        rows = [row for row in self.write.facts.rows("decisions", question="language") if row.get("value")]
+        return self.pivot(rows, ["case", "model", "language"], "deployment")
+
+    def base_language(self) -> Markup:
+        """The language that others are compared with."""
+        found = next((row.key["against"] for row in self.write.facts.rows("decisions", question="language")), "")
+        return self.write.name("language", found)
+
+    def languages(self) -> list[Markup]:
+        """Every language against the base language: tokens, time, length of the answers."""
+        rows = [row for measure in LANGUAGE_MEASURES for row in self.write.facts.rows("languages", measure=measure)]
+        return self.pivot(rows, ["deployment", "model", "language", "workload"], "measure")
+
+    def use_cases(self) -> Markup:
+        """One row a use case: the recommendation, the score against the runner-up, what would change or decide it."""
+        rows = [
+            [
+                self.key_name("use_case", row.key["use_case"]),
+                self._recommended(row),
+                self._against_runner_up(row),
+                self._flip(row),
+                self._next(row),
+            ]
+            for row in self.write.facts.rows("recommendations")
+        ]
+        return self.table(
+            [self.say_column(c) for c in ("use_case", "recommended", "score", "flip", "next_step")], rows, 5
+        )
+
+    def to_serve(self) -> list[Row]:
+        """What serves each deployment that a use case recommends, else the first: compose file, command lines, requests."""
+        winners = {row.code("winner") for row in self.write.facts.rows("recommendations")}
+        rows = [row for row in self.write.facts.rows("deployments") if row.get("curl")]
+        return [row for row in rows if row.key["deployment"] in winners] or rows[:1]
+
+    def scores(self) -> list[Markup]:
+        """The numbers behind the recommendations."""
+        return self.pivot(self.write.facts.rows("scores"), ["use_case", "metric"], "deployment")
+
+    def capacity(self) -> Markup:
+        """Whether the whole mix keeps an objective, for each deployment and load."""
+        rows = [
+            [
+                self.write.name("slo", row.key["slo"]),
+                self.write.name("deployment", row.key["deployment"]),
+                self.write.name("workload", row.key["workload"]),
+                self._coded(KEPT, row.code("verdict")),
+                self.write.name("model", row.code("model")),
+                self.write.name("language", row.code("language")),
+                self.write.value(row["attainment"]),
+                self.write.bare(row["target"]),
+            ]
+            for row in self.write.facts.rows("capacity")
+        ]
+        head = ("slo", "deployment", "workload", "verdict", "worst_model", "worst_language", "attainment", "target")
+        return self.table([self.say_column(c) for c in head], rows, 6)
+
+    def interference(self) -> list[Markup]:
+        """Each model under load together with the others, against the same load without them."""
+        return self.pivot(
+            self.write.facts.rows("interference"), ["against", "deployment", "model", "language", "workload"], "metric"
+        )
+
+    def claims(self) -> Markup:
+        """What was claimed of what, the published number, the measured one and the verdict."""
+        rows = [
+            [
+                self._claimed_metric(row),
+                self._claimed_of(row),
+                self._claim_verdict(row),
+                self.write.value(row["printed"] if row.get("printed") else row["named"]),
+                self._or_none(row.get("value") or row.get("measured_name")),
+            ]
+            for row in self.write.facts.rows("claims")
+        ]
+        return self.table([self.say_column(c) for c in ("metric", "about", "verdict", "claimed", "measured")], rows, 3)
+
+    def contradictions(self) -> Markup:
+        """Where the published numbers contradict each other."""
+        rows = [
+            [
+                self._coded(CHECKS, row.key["check"]),
+                self.write.code_of(next(iter(row.columns.values())), row.key["about"]),
+                self._or_none(row.get("first")),
+                self._or_none(row.get("second")),
+            ]
+            for row in self.write.facts.rows("contradictions")
+        ]
+        return self.table([self.say_column(c) for c in ("check", "about", "first_number", "second_number")], rows, 2)
+
+    def _about(self, row: Row) -> Markup:
+        names = []
+        for dimension in ("case", "deployment", "model", "language"):
+            name = row.key.get(dimension, "")
+            if name in ("", "all", "*"):
+                continue
+            if dimension == "case":
+                names.append(self._case(row.key["question"], name))
+            else:
+                names.append(self.write.name(dimension, name))
+        return self.write.join(names) if names else self.write.say("all")
+
+    def _case(self, question: str, name: str) -> Markup:
+        if question in ("weights", "version"):
+            return self.write.metric(name)
+        return self.write.name({"slo": "slo", "users": "slo", "cost": "workload"}.get(question, "case"), name)
+
+    def _answer(self, row: Row) -> Markup:
+        code, value = row.code("verdict"), row.get("value")
+        if code == "not-decided" or (value is None and code != "none"):
+            return self._coded(ANSWERS, "not-decided", reason=self._reason(row["verdict"]))
+        if code == "none" or value is None:
+            return self._coded(ANSWERS, "none")
+        if row.key["question"] in ("slo", "users"):
+            return self._users(row, value, code)
+        if code not in ANSWERS:
+            return self.write.value(value)
+        a, b = self.write.name("deployment", row.key["deployment"]), self.write.name("deployment", row.key["against"])
+        return self._coded(ANSWERS, code, a=a, b=b, value=self.write.value(value))
+
+    def _users(self, row: Row, value: Fact, code: str) -> Markup:
+        kept = self.write.count(value, value.value)
+        if code == "at-least" or value.high is None:
+            said = self._coded(ANSWERS, "at-least", kept=kept)
+        else:
+            said = self._coded(ANSWERS, "kept", kept=kept, missed=self.write.count(value, value.high))
+        if code != "champion":
+            return said
+        return self._coded(ANSWERS, "champion", winner=self.write.name("deployment", row.code("winner")), kept=said)
+
+    def _next(self, row: Row) -> Markup:
+        code = row.code("next_step")
+        if not code:
+            return self.write.say("nothing")
+        if code.startswith("measure:"):
+            return self.write.say("a value of: {metric}", metric=self.write.metric(code.removeprefix("measure:")))
+        lives = row.get("next_lives")
+        if code == "more-lives" and lives is not None and lives.value is not None:
+            return self.write.say("about {lives} lives", lives=self.write.count(lives, lives.value))
+        return self._coded(NEXT_STEPS, code)
+
+    def _recommended(self, row: Row) -> Markup:
+        if row.code("winner"):
+            return self.write.name("deployment", row.code("winner"))
+        return self._coded(ANSWERS, "not-decided", reason=self._reason(row["verdict"]))
+
+    def _against_runner_up(self, row: Row) -> Markup:
+        score, runner_up = row.get("score"), row.code("runner_up")
+        if score is None or score.value is None or not runner_up:
+            return self.write.say("none")
+        return self.write.say(
+            "{score} against {deployment}",
+            score=self.write.value(score),
+            deployment=self.write.name("deployment", runner_up),
+        )
+
+    def _flip(self, row: Row) -> Markup:
+        metric, weight = row.code("flip_metric"), row.get("flip_weight")
+        if not metric or weight is None or weight.value is None:
+            return self.write.say("nothing")
+        return self.write.say(
+            "weight {weight} on: {metric}", weight=self.write.bare(weight), metric=self.write.metric(metric)
+        )
+
+    def _claimed_metric(self, row: Row) -> Markup:
+        if split_metric(row.code("metric"))[0] in METRICS:
+            return self.write.metric(row.code("metric"))
+        if row.code("metric") == "recommendation":
+            return self.write.say("recommendation for: {use_case}", use_case=self._recommended_for(row))
+        return self.write.value(row["metric"])
+
+    def _recommended_for(self, row: Row) -> Markup:
+        name = row.key["claim"].removeprefix("recommendation-")
+        words = USE_CASES.get(name)
+        return self.write.say(words) if words else self.write.code_of(row["metric"], name)
+
+    def _claimed_of(self, row: Row) -> Markup:
+        names = [
+            self.write.name("language", row.code(part)) if part == "language" else self.write.value(row[part])
+            for part in ("engine", "model", "language")
+            if row.code(part) not in ("", "all")
+        ]
+        return self.write.join(names) if names else self.write.say("all")
+
+    def _claim_verdict(self, row: Row) -> Markup:
+        code = row.code("verdict")
+        if code == "not-comparable":
+            return self._coded(CLAIM_VERDICTS, code, reason=self._reason(row["verdict"]))
+        return self._coded(CLAIM_VERDICTS, code)
+
+    def _coded(self, words: Mapping[str, str], code: str, **parts: Markup) -> Markup:
+        if code not in words:
+            raise StudyError(f"facts.json: {code!r} is no code that the report has words for; add it to codes.py")
+        message = words[code]
+        return self.write.say(message, **parts)
+
+    def _or_none(self, fact: Fact | None) -> Markup:
+        return self.write.say("none") if fact is None or fact.value is None else self.write.value(fact)
+
+    def _reason(self, fact: Fact) -> Markup:
+        return self.write.say(REASONS.get(fact.reason or "", "no reason given"))

@@ -1,0 +1,1 @@
+"""How a deployment lives: its servers start, are watched and stop."""

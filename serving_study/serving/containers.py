@@ -1,0 +1,134 @@
+"""Servers in containers: the official image of an engine with the argv that a process would get.
+
+``runs_as: container`` runs ``docker run`` in the foreground: it hands TERM on to the server and ends with it. The report
+carries the same servers as a ``docker-compose.yml``. Containers share the host's network, so that a server which listens
+on loopback does so there too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from serving_study.engines.base import Engine, Prepared, ServerSpec
+from serving_study.serving.machine import has_gpu
+from serving_study.study.errors import StudyError
+from serving_study.study.types import Deployment, HuggingFaceSource, Model
+
+ROOT = Path(__file__).parents[2]
+ENGINE = Path("/engine")
+MODELS = Path("/models")
+"""Where a compose file expects models that no hub serves."""
+
+
+def image(engine: Engine, version: str) -> str:
+    """The pinned official image, e.g. ``vllm/vllm-openai:v0.10.1.1``. Raises StudyError where there is none."""
+    if engine.image is None:
+        raise StudyError(f"{engine.title}: there is no official image. Next: use runs_as: process")
+    return engine.image.format(version=version, build=version.rsplit(".", 1)[-1])
+
+
+def contained(engine: Engine, deployment: Deployment, spec: ServerSpec) -> ServerSpec:
+    """``spec`` as a container: its name is the port's, what it reads and writes is mounted in the same place."""
+    name = f"serving-study-{spec.port}"
+    mounts = [f"{path}:{path}:ro" for path in spec.reads] + [f"{path}:{path}" for path in spec.writes]
+    words = ["docker", "run", "--rm", "--init", "--name", name, "--network", "host", "--ipc", "host"]
+    words += ["--gpus", "all"] if has_gpu() else []
+    words += [word for mount in mounts for word in ("--volume", mount)]
+    words += [word for key, value in spec.environment.items() for word in ("--env", f"{key}={value}")]
+    words += [image(engine, deployment.version), *spec.argv[spec.image_words :]]
+    reach = {key: value for key in ("DOCKER_HOST", "DOCKER_CONFIG") if (value := os.environ.get(key))}
+    return dataclasses.replace(spec, argv=tuple(words), environment=reach, stop_timeout_s=spec.stop_timeout_s + 10)
+
+
+def compose(engine: Engine, deployment: Deployment, models: Mapping[str, Model], gpu: bool) -> str:
+    """``docker-compose.yml`` that serves the deployment: pinned images, loopback, its ports and memory shares.
+
+    Models of a Hugging Face hub are fetched by the servers at their pinned revision; others are expected in ``models``
+    beside the file.
+    """
+    asked = deployment.model_copy(update={"runs_as": "container"})
+    services = {
+        spec.name: _service(engine, asked, spec, models, gpu)
+        for spec in engine.servers(asked, _named(models), ENGINE, MODELS)
+    }
+    text: str = yaml.safe_dump(
+        {"services": services}, sort_keys=False, allow_unicode=True, default_flow_style=None, width=10_000
+    )
+    return text
+
+
+def quick_start(engine: Engine, deployment: Deployment, models: Mapping[str, Model], gpu: bool) -> dict[str, str]:
+    """For whoever wants to serve the same: a compose file, plain command lines, a request to each model."""
+    said = {"commands": "\n".join(command_lines(engine, deployment, models).values())}
+    said["curl"] = "\n".join(curl(engine, deployment, models, "Hello!").values())
+    return said | ({"compose": compose(engine, deployment, models, gpu)} if engine.image else {})
+
+
+def curl(engine: Engine, deployment: Deployment, models: Mapping[str, Model], prompt: str) -> dict[str, str]:
+    """Model to the ``curl`` line that asks it as the study does."""
+    named = _named(models)
+    lines = {}
+    for spec in engine.servers(deployment, named, ENGINE, MODELS):
+        for model in spec.models:
+            question = engine.ask(deployment, named[model], prompt, 64, 0)
+            body = shlex.quote(json.dumps(dict(question.body), ensure_ascii=False))
+            url = f"http://127.0.0.1:{spec.port}{question.path}"
+            lines[model] = f"curl --no-buffer {url} --header 'content-type: application/json' --data {body}"
+    return lines
+
+
+def command_lines(engine: Engine, deployment: Deployment, models: Mapping[str, Model]) -> dict[str, str]:
+    """Server to the plain command line that starts it, its variables first; programs by name, models in ``./models``."""
+    lines = {}
+    for spec in engine.servers(deployment, _named(models), ENGINE, MODELS):
+        line = shlex.join(["env", *(f"{k}={v}" for k, v in _theirs(spec).items()), *spec.argv])
+        for place, here in ((f"{ROOT}/", ""), (f"{ENGINE}/bin/", ""), (f"{ENGINE}/", ""), (f"{MODELS}", "models")):
+            line = line.replace(place, here)
+        lines[spec.name] = line
+    return lines
+
+
+def _theirs(spec: ServerSpec) -> dict[str, str]:
+    """Variables that the engine itself knows."""
+    return {key: value for key, value in spec.environment.items() if not key.startswith("SERVING_STUDY_")}
+
+
+def _named(models: Mapping[str, Model]) -> dict[str, Prepared]:
+    """Models as a compose file can name them, prepared on this machine or not."""
+    return {
+        name: Prepared(name, spec, gguf=MODELS / f"{name}.gguf", folder=MODELS / name) for name, spec in models.items()
+    }
+
+
+def _service(
+    engine: Engine, deployment: Deployment, spec: ServerSpec, models: Mapping[str, Model], gpu: bool
+) -> dict[str, Any]:
+    words = list(spec.argv[spec.image_words :])
+    fetched = False
+    for name in spec.models:
+        source, folder = models[name].source, str(MODELS / name)
+        if isinstance(source, HuggingFaceSource) and folder in words:
+            words[words.index(folder)] = source.repository
+            words += ["--revision", source.revision]
+            fetched = True
+    environment = {k: v for k, v in _theirs(spec).items() if not (fetched and k == "HF_HUB_OFFLINE")}
+    service: dict[str, Any] = {
+        "image": image(engine, deployment.version),
+        "command": [word.replace("$", "$$") for word in words],
+        "environment": {key: value.replace("$", "$$") for key, value in environment.items()},
+        "network_mode": "host",
+        "ipc": "host",
+        "volumes": [f"./models:{MODELS}", *(["./hub:/root/.cache/huggingface"] if fetched else [])],
+    }
+    if gpu:
+        devices = [{"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}]
+        service["deploy"] = {"resources": {"reservations": {"devices": devices}}}
+    return service

@@ -1,0 +1,155 @@
+"""Measure a server that somebody else runs, without a study: points, raw files and ``cell.json`` in one folder."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from serving_study.files import write_json
+from serving_study.load.meter import Meter
+from serving_study.load.payload import KEY_VARIABLE, key_from_environment
+from serving_study.load.point import run_point
+from serving_study.load.prompts import read_prompts
+from serving_study.load.record import Cell, Window
+from serving_study.load.recording import Interrupted, Recording
+from serving_study.load.write import RawWriter
+from serving_study.serving.deployment import Target
+from serving_study.serving.endpoint import PATHS, Endpoint, endpoint
+from serving_study.serving.questions import Draw, point_requests
+from serving_study.study.prompts import Prompt
+from serving_study.study.types import Workload
+from serving_study.telemetry.host import clock, host
+from serving_study.telemetry.trouble import clock_step
+
+PROMPTS = Path(__file__).parents[2] / "config" / "prompts"
+
+
+@dataclass(frozen=True)
+class Standalone:
+    """Where to ask, what, and how."""
+
+    endpoint: Endpoint
+    models: Sequence[str]
+    prompts: Sequence[Prompt]
+    language: str
+    seed: int
+    key: str | None
+    workers: int = 1
+    body: Mapping[str, Any] = field(default_factory=dict)
+    """More for the body of each request."""
+
+    def measure(self, folder: Path, works: Mapping[str, Workload], nonces_from: int = 0) -> bool:
+        """Measure each point into ``folder``; False when interrupted, with what was received until then written."""
+        targets = {m: Target("external", self.endpoint.base, self.endpoint.ask(m, self.body)) for m in self.models}
+        began, writer, windows = clock(), RawWriter(folder), list[Window]()
+        interrupted = False
+        for name, work in works.items():
+            first = sum(window.asked for window in windows)
+            draw = Draw(self.seed, self.language, 0, nonces_from + first)
+            planned = point_requests(name, work, targets, self.prompts, draw, first)
+            meter = Meter(name)
+            try:
+                recording = run_point(
+                    planned, concurrency=work.concurrency, progress=meter, workers=self.workers, key=self.key
+                )
+            except Interrupted as stopped:
+                recording, interrupted = stopped.recording, True
+            meter.done(recording.outcomes())
+            writer.add(recording)
+            windows.append(_window(name, work, tuple(targets), recording))
+            if interrupted:
+                break
+        ended = clock()
+        step = clock_step(began, ended)
+        cell = Cell(
+            study="load",
+            deployment="external",
+            language=self.language,
+            replicate=0,
+            life=uuid.uuid4().hex,
+            plan={"workloads": {name: work.model_dump(mode="json") for name, work in works.items()}},
+            prompts_sha256="",
+            code="",
+            commit=None,
+            command=("python", "-m", "serving_study", *sys.argv[1:]),
+            servers={},
+            host=host(),
+            clock_start=began,
+            clock_end=ended,
+            warmup_requests={},
+            windows=tuple(windows),
+            codes={} if step is None else {"CLOCK_STEP": step},
+            files=writer.close(),
+        )
+        write_json(folder / "cell.json", cell.model_dump(mode="json"))
+        return not interrupted
+
+
+def add_asking(parser: argparse.ArgumentParser) -> None:
+    """The arguments of every command that asks a URL."""
+    parser.add_argument("--url", required=True, help="the server, its /v1, or the whole URL of the API")
+    parser.add_argument("--model", required=True, action="append", help="name to ask for; several times: a mix")
+    parser.add_argument("--api", choices=PATHS, default="chat")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the raw files")
+    parser.add_argument("--requests", type=int, required=True, help="requests of each point")
+    parser.add_argument("--max-tokens", type=int, default=128)
+    prompts = parser.add_mutually_exclusive_group()
+    prompts.add_argument("--prompts", type=Path, help="JSONL: strings, or objects with text, prompt or messages")
+    prompts.add_argument("--input-tokens", type=int, help="made prompts of about so many tokens")
+    parser.add_argument("--language", default="en", help="of the project's prompts, where no others are given")
+    parser.add_argument("--body", type=json.loads, default={}, help='more for each body, e.g. {"ignore_eos": true}')
+    parser.add_argument("--connection", choices=("fresh", "pooled"), default="fresh")
+    parser.add_argument("--deadline", type=float, default=120, help="seconds that a request may take")
+    parser.add_argument("--workers", type=int, default=1, help="processes that share the schedule")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--key", default=KEY_VARIABLE, help="environment variable that holds the bearer key")
+    parser.add_argument("--json", action="store_true", help="print JSON on stdout instead of a table")
+
+
+def standalone(args: argparse.Namespace) -> Standalone:
+    """What the arguments ask for. Raises StudyError where they are wrong."""
+    return Standalone(
+        endpoint=endpoint(args.url, args.api),
+        models=args.model,
+        prompts=read_prompts(args.prompts or PROMPTS / f"{args.language}.jsonl"),
+        language=args.language,
+        seed=args.seed,
+        key=key_from_environment(args.key),
+        workers=args.workers,
+        body=args.body,
+    )
+
+
+def shared_by_points(args: argparse.Namespace) -> dict[str, Any]:
+    """What all points of the command have in common, as fields of a workload."""
+    return {
+        "requests": args.requests,
+        "max_tokens": args.max_tokens,
+        "input_tokens": args.input_tokens,
+        "lengths": ("short", "long"),
+        "together": len(args.model) > 1,
+        "connection": args.connection,
+        "deadline_s": args.deadline,
+    }
+
+
+def _window(name: str, work: Workload, models: tuple[str, ...], recording: Recording) -> Window:
+    return Window(
+        workload=name,
+        models=models,
+        started_ns=recording.started_ns,
+        measured_from_ns=recording.started_ns + int(work.ramp_s * 1e9),
+        ended_ns=recording.ended_ns,
+        concurrency=work.concurrency,
+        rate=work.rate,
+        asked=len(recording.planned),
+        counters_before={},
+        counters_after={},
+        client_cpu_s=recording.client_cpu_s,
+    )

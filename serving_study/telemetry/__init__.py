@@ -1,0 +1,1 @@
+"""What the machine did meanwhile: NVML, process memory, engine counters, clocks."""

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tarfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from serving_study import engines
+from serving_study.serving import containers, llama_server
+from serving_study.study.file import read
+from tests.engines.conftest import SENTENCES
+
+ROOT = Path(__file__).parents[2]
+BUILD = "10760"
+STUDY = read(ROOT / "config" / "studies" / "rtx5090.yaml", engines.names())
+
+
+def composed(name: str) -> str:
+    deployment = STUDY.deployments[name]
+    models = {model: STUDY.models[model] for model in deployment.models}
+    return containers.compose(engines.load(deployment.engine), deployment, models, gpu=True)
+
+
+@pytest.mark.parametrize("name", STUDY.deployments)
+def test_docker_compose_accepts_the_generated_file(name: str, tmp_path: Path):
+    file = tmp_path / "docker-compose.yml"
+    file.write_text(composed(name))
+    plugin = (
+        subprocess.run(["docker", "compose", "version"], capture_output=True, check=False) if which("docker") else None
+    )
+    if plugin is not None and plugin.returncode == 0:
+        command = ["docker", "compose"]
+    elif which("docker-compose"):
+        command = ["docker-compose"]
+    else:
+        pytest.skip("neither docker compose nor docker-compose is here")
+    done = subprocess.run([*command, "-f", file, "config"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def which(program: str) -> str | None:
+    return shutil.which(program)
+
+
+def test_the_compose_file_has_the_published_ports_shares_and_context_lengths_on_pinned_images_and_loopback():
+    services = yaml.safe_load(composed("vllm"))["services"]
+    told = {
+        name: {word[2:]: after for word, after in zip(s["command"], s["command"][1:], strict=False) if word[:2] == "--"}
+        for name, s in services.items()
+    }
+    assert [t["port"] for t in told.values()] == ["8001", "8002", "8003"]
+    assert [t["gpu-memory-utilization"] for t in told.values()] == ["0.15", "0.25", "0.45"]
+    assert [t["max-model-len"] for t in told.values()] == ["1024", "1536", "2048"]
+    assert {t["host"] for t in told.values()} == {"127.0.0.1"}
+    assert {s["image"] for s in services.values()} == {"vllm/vllm-openai:v0.10.1.1"}
+    assert told["yi-6b"]["model"] == "01-ai/Yi-6B-Chat"
+    assert told["yi-6b"]["revision"] == STUDY.models["yi-6b"].source.revision
+    assert "--enforce-eager" in services["tinyllama-1.1b"]["command"]
+    assert "HF_HUB_OFFLINE" not in services["yi-6b"]["environment"], "the server fetches its model"
+
+
+def test_each_model_has_its_curl_line_and_each_server_its_command_line():
+    deployment = STUDY.deployments["vllm"]
+    models = {model: STUDY.models[model] for model in deployment.models}
+    engine = engines.load("vllm")
+    lines = containers.curl(engine, deployment, models, "It's late.")
+    assert [re.search(r":(\d+)/v1", lines[model])[1] for model in deployment.models] == ["8001", "8002", "8003"]
+    assert "It'\"'\"'s late." in lines["yi-6b"]
+    assert containers.command_lines(engine, deployment, models)["yi-6b"].startswith("env ")
+
+
+@pytest.fixture(scope="module")
+def dockerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A daemon of our own without a bridge; skipped with a reason where none can run."""
+    if which("dockerd") is None or which("docker") is None:
+        pytest.skip("no dockerd on PATH (Debian: docker.io)")
+    if os.geteuid() != 0:
+        pytest.skip("a dockerd of our own needs root")
+    place = tmp_path_factory.mktemp("dockerd")
+    url = f"unix://{place}/sock"
+    folders = ["--data-root", place / "data", "--exec-root", place / "exec", "--pidfile", place / "pid"]
+    plain = ["--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver=vfs"]
+    with (place / "log").open("wb") as log:
+        daemon = subprocess.Popen(["dockerd", *plain, *folders, "-H", url], stdout=log, stderr=log)
+    try:
+        end = time.monotonic() + 60
+        while subprocess.run(["docker", "-H", url, "info"], capture_output=True, check=False).returncode:
+            if daemon.poll() is not None or time.monotonic() > end:
+                pytest.skip(f"dockerd does not run here: {(place / 'log').read_text()[-500:]}")
+            time.sleep(0.5)
+        yield url
+    finally:
+        daemon.send_signal(signal.SIGTERM)
+        daemon.wait(60)
+        subprocess.run(["umount", place / "exec" / "netns" / "default"], capture_output=True, check=False)
+        shutil.rmtree(place, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def image(dockerd: str) -> str:
+    """llama.cpp's image as its makers tag it, made of our own build and the libraries that it links to."""
+    name = containers.image(engines.load("llamacpp"), BUILD)
+    program = llama_server.built(BUILD)
+    linked = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+    libraries = [Path(found) for found in re.findall(r"(/\S+) \(0x", linked)]
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        tar.add(program.resolve(), "app/llama-server")
+        for library in libraries:
+            tar.add(library.resolve(), str(library).lstrip("/"))
+    entry = ["--change", 'ENTRYPOINT ["/app/llama-server"]']
+    subprocess.run(["docker", "-H", dockerd, "import", *entry, "-", name], input=packed.getvalue(), check=True)
+    return name
+
+
+@pytest.mark.engine
+def test_a_deployment_runs_in_a_container(bring_up, deploy, reference, dockerd, image, monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", dockerd)
+    with bring_up(deploy("llamacpp", BUILD, runs_as="container", models=("smollm2-135m",))) as up:
+        names = ["docker", "ps", "--format", "{{.Image}} {{.Names}}"]
+        running = subprocess.run(names, capture_output=True, text=True, check=True).stdout
+        assert running.strip() == f"{image} serving-study-{up.deployment.port}"
+        answer = up.ask("smollm2-135m", SENTENCES["ko"])
+        assert (answer.prompt_tokens, answer.output_tokens) == (reference["smollm2-135m", "ko"], 8)
+        settings = up.engine.settings(up.deployment, up.of("smollm2-135m"))
+        assert [s for s in settings if s.asked is not None and s.asked != s.ran] == []
+    gone = subprocess.run(["docker", "ps", "--all", "--quiet"], capture_output=True, text=True, check=True).stdout
+    assert gone == ""

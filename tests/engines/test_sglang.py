@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.engines.conftest import MODELS, SENTENCES
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(900)]
+
+
+def test_sglang_serves_both_models_side_by_side_with_the_tokens_and_settings_asked(bring_up, deploy, reference):
+    asked = deploy("sglang", "0.5.15.post1", options={"dtype": "bfloat16"})
+    with bring_up(asked) as up:
+        assert sorted(s.spec.port for s in up.servers.values()) == [asked.port, asked.port + 1]
+        for model in MODELS:
+            server = up.of(model)
+            for language, sentence in SENTENCES.items():
+                answer = up.ask(model, sentence)
+                assert (answer.prompt_tokens, answer.output_tokens) == (reference[model, language], 8)
+                assert answer.cached_tokens == 0
+            settings = {s.name: s for s in up.engine.settings(asked, server)}
+            assert [s for s in settings.values() if s.asked is not None and s.asked != s.ran] == []
+            assert settings["radix_cache_off"].ran == "True"
+            assert settings["kv_tokens"].ran == "1024"
+            counters = up.engine.read_counters(server)
+            assert counters["generated_tokens"] >= len(SENTENCES) * 8 + 2, "its own warm-up request counts too"
+            memory = up.engine.memory(server)
+            assert memory["weights"] > 0
+            assert memory["kv_capacity"] > 0
+            with pytest.raises(NotImplementedError, match="enable-memory-saver"):
+                up.engine.unload_model(server, up.models[model])

@@ -1,0 +1,131 @@
+"""``python -m serving_study load`` works against any URL, and says in plain words what went wrong."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.truth.harness import ROOT, truth
+
+LATENCIES = ("ttft_ms", "tpot_ms", "inter_chunk_ms", "e2e_ms", "send_lag_ms", "client_lag_ms")
+
+
+@pytest.fixture(scope="module")
+def server():
+    with truth("--first-ms", "10", "--gap-ms", "2") as running:
+        yield running
+
+
+def load(url, out, *options, model="steady", environment=None):
+    command = [sys.executable, "-m", "serving_study", "load", "--url", url, "--model", model, "--out", str(out)]
+    command += ["--max-tokens", "8", *options]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ | (environment or {}))
+
+
+def test_closed_loop_prints_a_table_and_leaves_raw_files(server, tmp_path):
+    done = load(server.url, tmp_path, "--concurrency", "2,4", "--requests", "8")
+    assert done.returncode == 0, done.stderr
+    assert "ttft ms" in done.stdout and "16 requests (none failed)" in done.stdout
+    assert "c2: 8 complete" in done.stderr and "c4: 8 complete" in done.stderr
+    assert pq.read_metadata(tmp_path / "requests.parquet").num_rows == 16
+    windows = json.loads((tmp_path / "cell.json").read_text())["windows"]
+    assert [window["concurrency"] for window in windows] == [2, 4]
+
+
+def test_open_loop_prints_json(server, tmp_path):
+    done = load(server.url + "/v1", tmp_path, "--rate", "200", "--requests", "20", "--json")
+    found = json.loads(done.stdout)
+    assert {"n", "p50", "p90", "p95", "p99", "mean"} <= set(found["ttft_ms"])
+    assert all(found[name]["n"] == 20 for name in LATENCIES)
+    assert found["ttft_ms"]["p50"] >= 10 and found["ttft_ms"]["p99"] is None
+    assert found["requests"] == 20 and found["errors"] == {}
+    assert found["client_cpu_s"] > 0 and found["tokens_per_client_cpu_s"] > 0 and "validity" in found
+    again = subprocess.run(
+        [sys.executable, "-m", "serving_study", "metrics", str(tmp_path), "--json"], cwd=ROOT, capture_output=True
+    )
+    assert json.loads(again.stdout) == found
+
+
+@pytest.mark.parametrize(
+    ("model", "code", "advice"),
+    [("unauthorized", "http-401", "key"), ("not-found", "http-404", "--model"), ("html", "html", "web site")],
+)
+def test_what_a_server_refuses_is_named_with_what_to_try(server, tmp_path, model, code, advice):
+    done = load(server.url, tmp_path, "--concurrency", "1", "--requests", "2", "--json", model=model)
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["errors"] == {code: 2}
+    assert code in done.stderr and advice in done.stderr
+
+
+def test_a_dead_url_is_told_apart_from_a_bad_one(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    done = load(f"http://127.0.0.1:{port}", tmp_path, "--concurrency", "1", "--requests", "2")
+    assert done.returncode == 1 and "refused" in done.stderr
+    for url in ("localhost:8000", "http://no.such.host.invalid", "ftp://x", "http://[x"):
+        done = load(url, tmp_path, "--concurrency", "1", "--requests", "2")
+        assert done.returncode == 2 and done.stderr.startswith("error: ") and "Traceback" not in done.stderr
+
+
+def test_the_key_is_sent_and_written_nowhere(server, tmp_path):
+    key = "sk-very-secret-0123456789"
+    done = load(
+        server.url,
+        tmp_path,
+        "--concurrency",
+        "1",
+        "--requests",
+        "2",
+        "--key",
+        "OWN_KEY",
+        environment={"OWN_KEY": key},
+    )
+    assert done.returncode == 0, done.stderr
+    heads = [entry["head"] for entry in server.log().values()]
+    assert heads and all(f"Authorization: Bearer {key}" in head for head in heads[-2:])
+    assert key not in done.stdout + done.stderr
+    assert all(key.encode() not in file.read_bytes() for file in tmp_path.iterdir())
+    table = pq.read_table(tmp_path / "requests.parquet")
+    assert all(key.encode() not in payload for payload in table["payload"].to_pylist())
+
+
+def test_a_key_that_the_server_sends_back_is_blotted_out(server, tmp_path):
+    options = ["--concurrency", "1", "--requests", "2", "--key", "OWN_KEY"]
+    load(server.url, tmp_path, *options, model="indiscreet", environment={"OWN_KEY": "sk-another-secret"})
+    answers = b"".join(pq.read_table(tmp_path / "chunks.parquet")["data"].to_pylist())
+    assert b"Bearer *****************" in answers and b"sk-another-secret" not in answers
+
+
+def test_an_interrupt_keeps_what_was_received(server, tmp_path):
+    command = [sys.executable, "-m", "serving_study", "load", "--url", server.url, "--model", "endless-stream"]
+    command += ["--out", str(tmp_path), "--concurrency", "2", "--requests", "4", "--deadline", "60"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        file = tmp_path / "requests.parquet"
+        while not file.exists() and process.poll() is None:
+            time.sleep(0.05)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(2)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == 130
+    outcomes = pq.read_table(tmp_path / "requests.parquet")["outcome"].to_pylist()
+    assert outcomes == ["interrupted"] * 4
+    assert pq.read_metadata(tmp_path / "chunks.parquet").num_rows > 0
+
+
+def test_prompts_come_from_anywhere(server, tmp_path):
+    own = tmp_path / "own.jsonl"
+    own.write_text('"안녕하세요"\n{"prompt": "你好"}\n{"messages": [{"role": "user", "content": "Hello"}]}\n')
+    for options in (["--prompts", str(own)], ["--input-tokens", "32"], ["--language", "ko"]):
+        done = load(server.url, tmp_path / "out", "--concurrency", "1", "--requests", "3", *options)
+        assert done.returncode == 0, done.stderr
+    done = load(
+        server.url, tmp_path / "out", "--concurrency", "1", "--requests", "3", "--prompts", str(tmp_path / "no")
+    )
+    assert done.returncode == 2

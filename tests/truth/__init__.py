@@ -1,0 +1,1 @@
+"""A server that knows when it sent each token: what the instrument is measured against."""
