@@ -1,19 +1,26 @@
 """How far the recorder is from the truth, on the processors that the server uses as well.
 
-The machine may be busy with other work: each claim has three tries, and is not judged where the server itself was late.
+The machine may be busy with other work: each claim has a few tries. A try is not judged where the server itself was
+late, nor where the recorder itself says that it lagged: then its point would carry CLIENT_LAG.
 """
 
 import gc
+import statistics
+import time
 
 import psutil
 import pytest
 
 from benchmarks.accuracy import closed_loop, send_lag_ms
 from serving_study.load.point import run_point
+from serving_study.load.undisturbed import ahead_of_others
 from serving_study.load.write import RawWriter
+from serving_study.study.types import Limits
 from tests.truth.harness import plan, truth
 
-TRIES = 3
+TRIES = 5
+LATE_MS = 15
+"""Between tokens that the server means to send every 10 ms."""
 COLUMNS = ("ttft_p50", "ttft_p99", "inter_chunk_p99")
 
 
@@ -25,16 +32,18 @@ def server():
 
 @pytest.mark.parametrize(("streams", "within_ms"), [(256, (0.5, 2, 2)), (1024, (1, 5, 2))])
 def test_percentiles_are_those_of_the_server(server, streams, within_ms):
-    errors = []
+    errors, told = [], []
     for _ in range(TRIES):
         found = closed_loop(server, streams, 2 * streams, 32)
         errors.append([abs(found["recorder"][name] - found["truth"][name]) for name in COLUMNS])
         if all(error <= limit for error, limit in zip(errors[-1], within_ms, strict=True)):
             return
-        late = found["truth"]["inter_chunk_p99"] > 15
-    if late:
-        pytest.skip("the server itself did not keep its times: too busy a machine")
-    raise AssertionError(f"errors in ms of {COLUMNS}: {errors}")
+        late = found["truth"]["inter_chunk_p99"] > LATE_MS
+        told.append(late or found["recorder"]["client_lag_p99"] > Limits().client_lag_ms)
+    said = f"errors in ms of {COLUMNS}: {errors}; the server or the recorder said that it was late: {told}"
+    if sum(told) * 2 > len(told):
+        pytest.skip(f"too busy a machine: {said}")
+    raise AssertionError(said)
 
 
 def test_a_chunk_costs_less_than_in_a_plain_client(server):
@@ -42,11 +51,24 @@ def test_a_chunk_costs_less_than_in_a_plain_client(server):
     for _ in range(TRIES):
         found = closed_loop(server, 64, 128, 64)
         ratios.append(found["recorder"]["tokens_per_cpu_s"] / found["plain"]["tokens_per_cpu_s"])
-    assert max(ratios) > 1.5
+    assert max(ratios) > 2
 
 
 def test_open_loop_sends_on_time(server):
-    assert min(send_lag_ms(server, 500, 1000) for _ in range(TRIES)) <= 5
+    """At 500 requests a second 99 of 100 leave within a millisecond, or as soon as this machine wakes anybody."""
+    late = [(send_lag_ms(server, 500, 1000), wake_lag_ms()) for _ in range(TRIES)]
+    assert any(ours <= max(1, 2 * machine) for ours, machine in late), late
+
+
+def wake_lag_ms(times: int = 500, pause_s: float = 0.002) -> float:
+    """p99 of how late a thread is woken that asked for nothing else, scheduled as the recorder's loop is."""
+    lags = []
+    with ahead_of_others():
+        for _ in range(times):
+            due = time.monotonic() + pause_s
+            time.sleep(pause_s)
+            lags.append(1000 * (time.monotonic() - due))
+    return statistics.quantiles(lags, n=100)[98]
 
 
 def test_memory_is_bounded_by_the_bytes_that_came(server, tmp_path):
