@@ -44,7 +44,7 @@ LANGUAGES = TableKind(
 )
 INTERFERENCE = TableKind(
     "interference",
-    "one model under load together with the others, against the same load with the others idle or away",
+    "one model under load together with the others, against the same load on it with the others idle or away",
     ("metric", "deployment", "model", "language", "workload", "against"),
     (
         text("metric", "metric of the ratio; fairness: Jain's index of the models' slowdown, 1 when all suffer alike"),

@@ -28,14 +28,7 @@ from serving_study.analysis.claimable import claimed, of_memory, tail
 from serving_study.analysis.cube import Better, Cube, cube
 from serving_study.analysis.families import ALPHA
 from serving_study.analysis.tables import CHAMPIONS, PAIRS
-from serving_study.analysis.verdicts import (
-    LIVES_FOR_CELLS,
-    LIVES_FOR_HEADLINE,
-    Family,
-    families,
-    lives_to_show,
-    measured,
-)
+from serving_study.analysis.verdicts import Family, families, lives_to_show, measured
 from serving_study.study.errors import StudyError
 
 LEVEL = 0.95
@@ -137,7 +130,7 @@ def _pair_verdict(values: Cube, family: Family, at: tuple[int, int, int]) -> tup
         return "not-ranked", "described-only"
     if family.scope == "cell" and tail(metric):
         return "not-ranked", "tail"
-    if lives < LIVES_FOR_HEADLINE or family.budget == 0:
+    if lives < family.least or family.budget == 0:
         return "not-decided", "few-lives"
     return "not-comparable", "reserved-against-used"
 
@@ -187,7 +180,7 @@ def _champion_verdict(
         return "not-ranked", "tail"
     if lives < 2:
         return "not-decided", "one-life"
-    if lives < LIVES_FOR_HEADLINE or family.budget == 0:
+    if lives < family.least or family.budget == 0:
         return "not-decided", "few-lives"
     return "not-comparable", "reserved-against-used"
 
@@ -217,7 +210,7 @@ def _needed_to_win(family: Family, mine: np.ndarray[Any, Any], m: int, c: int) -
 def lives_needed(family: Family, at: tuple[int, int, int]) -> int | None:
     """Lives that would decide this comparison, at the share of the budget that the family's next claim has to pass."""
     alpha = float(family.last) if family.budget else ALPHA / 2 / max(1, int((family.ratio.lives > 1).sum()))
-    return lives_to_show(family.ratio, at, alpha, LIVES_FOR_CELLS if family.scope == "cell" else LIVES_FOR_HEADLINE)
+    return lives_to_show(family.ratio, at, alpha, family.least)
 
 
 def _subject(scope: str, metric: str, place: tuple[str, str, str]) -> dict[str, str]:

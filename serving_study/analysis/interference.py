@@ -15,20 +15,25 @@ from serving_study.study.types import Study, Workload
 METRICS = ("output_throughput", "ttft_p50", "tpot_p50", "e2e_p50")
 
 
-def references(study: Study) -> dict[str, str]:
-    """Each workload that loads all models together, to the one with the same load on one model at a time."""
+def reference(study: Study, together: str, models: int) -> str | None:
+    """The workload that asks of one model what ``together`` asks of each of ``models``: the same users or rate and requests.
 
-    def load(w: Workload) -> Workload:
-        return w.model_copy(update={"together": False})
-
+    None where the study has no such workload, or where the load is no whole multiple.
+    """
+    whole = study.workloads[together]
     apart = {name: w for name, w in study.workloads.items() if not w.together}
-    return {
-        name: other
-        for name, w in study.workloads.items()
-        if w.together
-        for other in [next((n for n, a in apart.items() if a == load(w)), None)]
-        if other is not None
+    return next((name for name, w in apart.items() if _times(w, models) == whole), None)
+
+
+def _times(work: Workload, models: int) -> Workload:
+    """The load on ``models`` models together that puts ``work`` on each."""
+    more = {
+        "together": True,
+        "requests": work.requests * models,
+        "concurrency": work.concurrency and work.concurrency * models,
+        "rate": work.rate and work.rate * models,
     }
+    return work.model_copy(update=more)
 
 
 def alone(study: Study, deployment: str, model: str) -> str | None:
@@ -48,9 +53,10 @@ def alone(study: Study, deployment: str, model: str) -> str | None:
 def interference_rows(study: Study, points: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Rows of ``tables.INTERFERENCE``; ``points`` are those that may be compared."""
     values = Blocks(points)
-    for together, apart in references(study).items():
+    for together in (name for name, w in study.workloads.items() if w.together):
         for deployment, d in study.deployments.items():
-            if len(d.models) < 2:
+            apart = reference(study, together, len(d.models))
+            if len(d.models) < 2 or apart is None:
                 continue
             for language in study.languages:
                 place = {"deployment": deployment, "language": language, "workload": together}

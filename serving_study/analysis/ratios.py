@@ -15,7 +15,7 @@ from scipy import stats
 from serving_study.analysis.cube import Floats, Ints
 
 ALONE = 3.0
-"""A cell noisier than this many times its pool stands alone, with its own lives only."""
+"""A cell whose variance is more than this many times that of the other cells of its pool stands alone, with its own lives only."""
 TINY = 1e-12
 """Differences of logarithms below this are rounding, not measurement."""
 
@@ -56,16 +56,19 @@ def of_cells(d: Floats, pool: Ints, group: Ints) -> Ratio:
     lives = np.asarray((~np.isnan(d)).sum(-1), dtype=float)
     est = _mean(d)
     own = _variance(d)
-    pooled = np.full_like(own, np.nan)
-    df = np.full_like(own, np.nan)
+    pooled, others, df = (np.full_like(own, np.nan) for _ in range(3))
     for load in np.unique(pool):
         here = np.flatnonzero(pool == load)
         freedom = np.where(lives[..., here] > 1, lives[..., here] - 1, 0)
-        total = freedom.sum(-1, keepdims=True)
+        squares = np.nan_to_num(own[..., here]) * freedom
+        sums, total = squares.sum(-1, keepdims=True), freedom.sum(-1, keepdims=True)
         with np.errstate(invalid="ignore", divide="ignore"):
-            pooled[..., here] = np.nansum(own[..., here] * freedom, -1, keepdims=True) / total
+            pooled[..., here] = sums / total
+            # a cell's own share of a small pool would hide how noisy it is
+            others[..., here] = (sums - squares) / (total - freedom)
         df[..., here] = _lives_freedom(d[..., here, :], group[here])[..., None]
-    alone = own > ALONE * pooled
+    with np.errstate(invalid="ignore"):
+        alone = own > np.maximum(ALONE * others, TINY**2)
     with np.errstate(invalid="ignore", divide="ignore"):
         variance = np.fmax(own, pooled)
         usable = lives > 1
@@ -87,7 +90,7 @@ def overall(d: Floats, group: Ints) -> Ratio:
     with np.errstate(invalid="ignore", divide="ignore"):
         est = np.nansum(means, -1) / cells
     variance = np.zeros_like(est)
-    freedom = np.zeros_like(est)
+    spent = np.zeros_like(est)
     least = np.full_like(est, np.inf)
     for g in np.unique(group):
         here = np.flatnonzero(group == g)
@@ -99,11 +102,14 @@ def overall(d: Floats, group: Ints) -> Ratio:
             part = (size / cells) ** 2 * own / blocks
         used = size > 0
         variance += np.where(used, part, 0)
-        freedom += np.where(used, blocks - 1, 0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            spent += np.where(used, part**2 / (blocks - 1), 0)
         least = np.where(used, np.minimum(least, blocks), least)
     usable = cells > 0
     se = np.where(usable, np.sqrt(variance), np.nan)
     lives_each = np.where(usable, least, 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        freedom = np.where(spent > 0, variance**2 / spent, lives_each - 1)
     return Ratio(
         np.where(usable, est, np.nan),
         se,

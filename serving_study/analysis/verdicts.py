@@ -12,7 +12,6 @@ from serving_study.analysis.cube import Bools, Cube, Floats, Ints
 from serving_study.analysis.families import budgets, holm
 from serving_study.analysis.ratios import Ratio, of_cells, overall
 
-LIVES_FOR_INTERVAL = 2
 LIVES_FOR_HEADLINE = 3
 LIVES_FOR_CELLS = 5
 POWER = 0.8
@@ -25,6 +24,8 @@ class Family:
 
     scope: str
     budget: float
+    least: int
+    """Fewest lives at which anything of this scope is claimed."""
     pairs: tuple[tuple[int, int], ...]
     ratio: Ratio
     claimed: Bools
@@ -82,7 +83,7 @@ def families(cube: Cube, claimable: dict[str, Bools], rivals: Bools | None = Non
         present,
         claimable["cell"] & (share["cell"] > 0),
         rivals,
-        LIVES_FOR_HEADLINE,
+        LIVES_FOR_CELLS,
     )
     return headline, cells
 
@@ -124,7 +125,7 @@ def _family(
                 won, np.fmax(local[..., i, :, :], champion.local[..., w, :, :]), local[..., i, :, :]
             )
     return Family(
-        scope, budget, pairs, ratio, tested, p_holm, decided, local, each.last,
+        scope, budget, least, pairs, ratio, tested, p_holm, decided, local, each.last,
         champion.winner, champion.leader, champion.p, champion.p_holm, champion.contested,
     )  # fmt: skip
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 from collections.abc import Mapping
 from itertools import accumulate
 from pathlib import Path
@@ -23,7 +21,7 @@ from serving_study.study.cells import points
 from serving_study.study.plans import CellPlan
 from serving_study.study.prompts import Prompt, digest, load
 from serving_study.study.types import Workload
-from serving_study.telemetry.host import clock, host
+from serving_study.telemetry.host import clock, host, making
 from serving_study.telemetry.sampler import Sampler
 from serving_study.telemetry.trouble import trouble
 
@@ -66,8 +64,7 @@ def run(args: argparse.Namespace) -> None:
         plan=plan.model_dump(mode="json"),
         prompts_sha256=digest(args.prompts[0]),
         code=args.code,
-        commit=_commit(),
-        command=("python", "-m", "serving_study", *sys.argv[1:]),
+        **making(),
         servers=servers,
         host=host(),
         clock_start=clock_start,
@@ -138,8 +135,3 @@ def _progress(cell: Cell, cells: Path) -> None:
         tokens_per_s=round(tokens / measured_ns * 1e9, 1),
         minutes_left="unknown" if left is None else round(left, 1),
     )
-
-
-def _commit() -> str | None:
-    found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return found.stdout.strip() or None

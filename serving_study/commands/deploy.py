@@ -14,7 +14,7 @@ from serving_study.serving.containers import quick_start
 from serving_study.serving.deployment import started
 from serving_study.serving.machine import has_gpu
 from serving_study.study.plans import DeploymentPlan
-from serving_study.telemetry.host import host
+from serving_study.telemetry.host import host, making
 from serving_study.telemetry.processes import tree_memory
 
 log = structlog.get_logger()
@@ -41,8 +41,10 @@ def run(args: argparse.Namespace) -> None:
             "deployment": plan.name,
             "engine": plan.deployment.engine,
             "title": running.engine.title,
+            "reserves": running.engine.reserves,
             "plan": plan.model_dump(mode="json"),
             "code": args.code,
+            **making(),
             "life": running.life.id,
             "host": host().model_dump(),
             "versions": running.versions(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from serving_study.study.cells import points
 from serving_study.study.plans import MemoryPlan
 from serving_study.study.prompts import load
 from serving_study.telemetry import accelerators
+from serving_study.telemetry.host import making
 from serving_study.telemetry.processes import tree_memory
 from serving_study.telemetry.sampler import Sampler
 
@@ -56,7 +58,7 @@ def run(args: argparse.Namespace) -> None:
     plan: MemoryPlan = args.plan
     rows = list(_host("before"))
     with started(plan, args.out.parent / "servers-memory") as running:
-        pids = running.pids()
+        pids, life = running.pids(), running.life.id
         with Sampler(pids, running.counter_readers()) as sampler:
             stages = _loads(running, plan, args.prompts)
         for name, server in running.life.servers.items():
@@ -66,7 +68,9 @@ def run(args: argparse.Namespace) -> None:
     rows += [_row(name, "stopped", "pss", float(tree_memory(pid)), "kernel") for name, pid in pids.items()]
     rows += _host("stopped")
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(rows, SCHEMA), args.out, compression="zstd")
+    made = {"life": life, "code": args.code, **making()}
+    schema = SCHEMA.with_metadata({"made": json.dumps(made)})
+    pq.write_table(pa.Table.from_pylist(rows, schema), args.out, compression="zstd")
 
 
 def _loads(running: Running, plan: MemoryPlan, prompts: Path) -> list[Stage]:

@@ -13,16 +13,18 @@ from serving_study.study.recorded import recorded_left_out, without
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which study, and where its measured files stand."""
+    """Which study, and whether it was measured anew here although the study names recorded runs."""
     parser.add_argument("study")
-    parser.add_argument("--raw", type=Path, help="folder of the measured files; default: recorded, else results/STUDY")
+    parser.add_argument("--measured", action="store_true", help="take results/STUDY, also where runs are recorded")
 
 
 def run(args: argparse.Namespace) -> int:
     """Exit status 1 when anything differs, with one line for each file."""
     path = Path("config/studies") / f"{args.study}.yaml"
     study = read(path, engines.names())
-    raw = args.raw or Path(study.recorded or f"results/{study.name}")
+    if args.measured:
+        study = study.model_copy(update={"recorded": None})
+    raw = Path(study.recorded or f"results/{study.name}")
     if study.recorded:
         study = without(study, recorded_left_out(raw))
     elif study.skip_unavailable:

@@ -17,6 +17,7 @@ from serving_study.study.errors import StudyError
 from serving_study.study.plans import WarmupPlan
 from serving_study.study.prompts import load
 from serving_study.study.types import Workload
+from serving_study.telemetry.host import making
 
 log = structlog.get_logger()
 
@@ -58,7 +59,14 @@ def run(args: argparse.Namespace) -> None:
             "durations_ns": curve,
         }
         log.info("warm-up", deployment=plan.name, model=model, requests=models[model]["requests"])
-    record = {"study": plan.study, "deployment": plan.name, "life": life, "code": args.code, "tokens": TOKENS}
+    record = {
+        "study": plan.study,
+        "deployment": plan.name,
+        "life": life,
+        "code": args.code,
+        **making(),
+        "tokens": TOKENS,
+    }
     write_json(args.out, {**record, "models": models})
 
 

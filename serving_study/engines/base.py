@@ -40,6 +40,8 @@ class ServerSpec:
     """Files and folders outside the engine's own that the server opens: a container mounts them in the same place."""
     writes: tuple[Path, ...] = ()
     """Folders that it writes to."""
+    container: str | None = None
+    """Name of the container that it runs in."""
     url: str | None = None
     """Base URL of an external server, which is neither started nor stopped; ``argv`` is empty then."""
 
@@ -83,12 +85,22 @@ class Setting:
     server: str = ""
 
 
-def flags(options: Mapping[str, Scalar]) -> tuple[str, ...]:
-    """A command line's options: ``{"dtype": "float16", "enforce-eager": True}``; one that is false is left out."""
+def flags(options: Mapping[str, Scalar], negated: bool = False) -> tuple[str, ...]:
+    """A command line's options: ``{"dtype": "float16", "enforce-eager": True}``.
+
+    One that is false is left out, or becomes ``--no-NAME`` where the program knows that (``negated``).
+    """
     words: list[str] = []
     for name, value in options.items():
-        words += [f"--{name}"] if value is True else [] if value is False else [f"--{name}", str(value)]
+        if isinstance(value, bool):
+            words += [f"--{name}"] if value else [f"--no-{name}"] if negated else []
+        else:
+            words += [f"--{name}", str(value)]
     return tuple(words)
+
+
+WEIGHTS = {"bfloat16": "BF16", "float16": "F16", "half": "F16", "float32": "F32", "float": "F32"}
+"""PyTorch's names of types to those that studies use."""
 
 
 class Engine(Protocol):
@@ -101,6 +113,8 @@ class Engine(Protocol):
     """Our name of a counter to the engine's series, e.g. ``{"generated_tokens": "vllm:generation_tokens_total"}``."""
     formats: tuple[str, ...]
     """What it loads, best first: ``gguf``, ``folder``, ``name``."""
+    reserves: bool
+    """Whether it takes memory for its KV cache in advance: what it reserves is never ranked against what others use."""
     image: str | None
     """Official container image with its tag: ``{version}`` of the deployment, ``{build}`` for the last part of it."""
 

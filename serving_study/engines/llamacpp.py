@@ -66,6 +66,7 @@ class LlamaCpp:
     name = "llamacpp"
     title = "llama.cpp"
     formats = ("gguf",)
+    reserves = False
     image: str | None = "ghcr.io/ggml-org/llama.cpp:server-b{build}"
     counters: Mapping[str, str] = {
         "generated_tokens": "llamacpp:tokens_predicted_total",
@@ -111,6 +112,8 @@ class LlamaCpp:
         """One process a model, on consecutive ports; one router for all."""
         first = deployment.port or 8001
         if deployment.router:
+            if deployment.model_options:
+                raise StudyError("model_options: the router starts all models alike. Next: use options")
             folder = scratch / MODELS
             held = deployment.max_loaded or len(deployment.models)
             what = ("--models-dir", str(folder), "--models-max", str(held))

@@ -75,6 +75,7 @@ class Ollama:
     name = "ollama"
     title = "Ollama"
     formats: tuple[str, ...] = ("gguf", "name")
+    reserves = False
     image: str | None = "ollama/ollama:{version}"
     counters: Mapping[str, str] = {
         "generated_tokens": "llamacpp:tokens_predicted_total",

@@ -10,10 +10,10 @@ from typing import Any
 
 import requests
 
-from serving_study.engines.base import Prepared, Question, Server, ServerSpec, Setting, flags
+from serving_study.engines.base import WEIGHTS, Prepared, Question, Server, ServerSpec, Setting, flags
 from serving_study.serving import machine
 from serving_study.study.types import Deployment, Scalar
-from serving_study.telemetry import prometheus
+from serving_study.telemetry import processes, prometheus
 
 KV_TYPES = {"bf16": "bfloat16", "fp8": "fp8_e4m3"}
 """Our names of KV cache types to SGLang's; it has no others."""
@@ -26,10 +26,9 @@ SAID = {
     "kv_tokens": "max_total_num_tokens",
     "kv_type": "kv_cache_dtype",
     "memory_share": "mem_fraction_static",
-    "weights_type": "dtype",
+    "weights": "dtype",
     "quantization": "quantization",
     "device": "device",
-    "radix_cache_off": "disable_radix_cache",
     "attention": "attention_backend",
     "sampling": "sampling_backend",
     "chunked_prefill": "chunked_prefill_size",
@@ -46,6 +45,7 @@ class Sglang:
     name = "sglang"
     title = "SGLang"
     formats: tuple[str, ...] = ("folder",)
+    reserves = True
     image: str | None = "lmsysorg/sglang:v{version}"
     counters: Mapping[str, str] = {
         "generated_tokens": "sglang:generation_tokens_total",
@@ -171,15 +171,26 @@ class Sglang:
             "kv_tokens": asked.get("max-total-tokens"),
             "kv_type": asked.get("kv-cache-dtype"),
             "memory_share": asked.get("mem-fraction-static"),
-            "weights_type": asked.get("dtype"),
-            "radix_cache_off": asked["disable-radix-cache"],
+            "weights": deployment.weights,
             "device": asked.get("device"),
             "trust_remote_code": asked.get("trust-remote-code", "False"),
         }
+        ran = {name: str(info[key]) for name, key in SAID.items() if key in info}
+        ran |= {"weights": WEIGHTS.get(said, said)} if (said := ran.get("weights")) else {}
+        cache, threads = info.get("disable_radix_cache"), "OMP_NUM_THREADS"
+        own = server.spec.environment.get(threads)
         return [
-            Setting(name, wanted.get(name), None if key not in info else str(info[key]), "/get_server_info", model)
-            for model in server.spec.models
-            for name, key in SAID.items()
+            *(Setting(name, wanted.get(name), ran.get(name), "/get_server_info", server.spec.name) for name in SAID),
+            Setting(
+                "prefix_cache",
+                str(deployment.prefix_cache),
+                None if cache is None else str(not cache),
+                "/get_server_info",
+                server.spec.name,
+            ),
+            Setting(
+                "threads", own, processes.variable(server.pid, threads), "environment of the process", server.spec.name
+            ),
         ]
 
     def read_counters(self, server: Server) -> dict[str, float]:

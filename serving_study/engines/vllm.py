@@ -12,16 +12,16 @@ from typing import Any
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving_study.engines.base import Prepared, Question, Server, ServerSpec, Setting, flags
+from serving_study.engines.base import WEIGHTS, Prepared, Question, Server, ServerSpec, Setting, flags
 from serving_study.serving import install, machine
 from serving_study.study.types import Deployment, Scalar
-from serving_study.telemetry import prometheus
+from serving_study.telemetry import processes, prometheus
 
 KV_TYPES = {"f16": "float16", "bf16": "bfloat16", "fp8": "fp8"}
 """Our names of KV cache types to vLLM's; it has no others."""
 
 SAID_IN_LOG = {
-    "weights_type": r"with config: .*\bdtype=torch\.(\w+)",
+    "weights": r"with config: .*\bdtype=torch\.(\w+)",
     "quantization": r"with config: .*\bquantization=(\w+)",
     "eager": r"with config: .*\benforce_eager=(\w+)",
     "chunked_prefill": r"with config: .*\benable_chunked_prefill=(\w+)",
@@ -40,6 +40,7 @@ class Vllm:
     name = "vllm"
     title = "vLLM"
     formats: tuple[str, ...] = ("folder",)
+    reserves = True
     image: str | None = "vllm/vllm-openai:v{version}"
     counters: Mapping[str, str] = {
         "generated_tokens": "vllm:generation_tokens_total",
@@ -109,7 +110,7 @@ class Vllm:
             "host": "127.0.0.1",
             "port": port,
         }
-        return (*start, *flags({**place, **self._asked(deployment, model.name)}))
+        return (*start, *flags({**place, **self._asked(deployment, model.name)}, negated=True))
 
     def _asked(self, deployment: Deployment, model: str) -> dict[str, Scalar]:
         """Options of the model's server, beside where it stands."""
@@ -118,7 +119,6 @@ class Vllm:
             "max-num-seqs": deployment.slots,
             "seed": 0,
             "enable-prefix-caching": deployment.prefix_cache,
-            "no-enable-prefix-caching": not deployment.prefix_cache,
             "enable-prompt-tokens-details": True,
             "disable-uvicorn-access-log": True,
         }
@@ -187,7 +187,7 @@ class Vllm:
         ]
         wanted = {
             "slots": asked["max-num-seqs"],
-            "weights_type": asked.get("dtype"),
+            "weights": deployment.weights,
             "eager": asked.get("enforce-eager"),
             "trust_remote_code": asked.get("trust-remote-code", "False"),
             "load_format": asked.get("load-format"),
@@ -196,7 +196,16 @@ class Vllm:
         logged = _log(server)
         for name, pattern in SAID_IN_LOG.items():
             match = re.search(pattern, logged)
-            said.append((name, wanted.get(name), match[1] if match else None, "log"))
+            ran = WEIGHTS.get(match[1], match[1]) if match else None
+            said.append((name, wanted.get(name), ran, "log"))
+        said.append(
+            (
+                "threads",
+                server.spec.environment.get("OMP_NUM_THREADS"),
+                processes.variable(server.pid, "OMP_NUM_THREADS"),
+                "environment of the process",
+            )
+        )
         return [Setting(*each, server.spec.name) for each in said]
 
     def read_counters(self, server: Server) -> dict[str, float]:

@@ -16,9 +16,15 @@ KEY_VARIABLE = "SERVING_STUDY_API_KEY"
 
 def http_payload(host: str, port: int, path: str, body: Mapping[str, Any]) -> bytes:
     """A POST of ``body`` as JSON. Compression is refused, so that bytes on the wire are bytes of text."""
-    if re.search(r"[\s\x00-\x1f]", host + path):
-        raise StudyError(f"URL {host}{path}: must hold no spaces and no control characters")
-    content = orjson.dumps(body)
+    if re.search(r"[^\x21-\x7e]", host + path):
+        raise StudyError(
+            f"URL {host}{path}: must hold ASCII only, with no spaces and no control characters: write a host's other "
+            "letters in Punycode (xn--...) and a path's percent-encoded (%EA%B0%80)"
+        )
+    try:
+        content = orjson.dumps(body)
+    except orjson.JSONEncodeError as error:
+        raise StudyError(f"request to {host}{path}: its body cannot be written as JSON ({error})") from error
     name = f"[{host}]" if ":" in host else host
     authority = name if port in (80, 443) else f"{name}:{port}"
     head = (

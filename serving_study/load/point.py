@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from serving_study.load.recorder import Progress, Recorder
 from serving_study.load.recording import Recording
 from serving_study.load.schedule import Planned
-from serving_study.load.transport import resolve
+from serving_study.load.transport import resolve, secured
 from serving_study.load.workers import run_workers
 
 
@@ -27,8 +27,10 @@ def run_point(
     """
     if any((each.offset_ns is None) != (concurrency is not None) for each in planned):
         raise ValueError("a closed loop has a concurrency and no offsets, an open loop offsets and no concurrency")
+    addresses = resolve(planned)
+    servers = secured(addresses)
     if workers > 1:
-        return run_workers(planned, workers, progress, key)
+        return run_workers(planned, workers, addresses, progress, key)
     recording = Recording.of(planned)
-    Recorder(recording, range(len(planned)), resolve(planned), key, progress).run()
+    Recorder(recording, range(len(planned)), servers, key, progress).run()
     return recording

@@ -39,6 +39,8 @@ READS_AT_ONCE = 16
 """Reads of one socket before others have their turn."""
 LARGEST_ANSWER = 64 << 20
 """Bytes of one answer above which it is given up (looked at a few times a second)."""
+NO_LONGER_HTTP = (httptools.HttpParserError, httptools.HttpParserUpgrade)
+"""What the parser raises; an answer of 101 (another protocol from here on) is no error to it."""
 _UNDER_WAY = {errno.EINPROGRESS, errno.EAGAIN, errno.ENOTCONN}
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM}
 _CONTROL = socket.CMSG_SPACE(16)
@@ -77,6 +79,7 @@ class Recorder:
         self.fill = 0
         self.armed = 0
         self.reads_before = 0
+        self.start_ns = 0
         self.stamped = not any(each.tls for each in recording.planned)
 
     def run(self, start: Callable[[], int] | None = None) -> None:
@@ -156,7 +159,7 @@ class Recorder:
             flight.size += n
             try:
                 flight.feed(view[start:end])
-            except httptools.HttpParserError:
+            except NO_LONGER_HTTP:
                 flight.drop_parser()
             if flight.whole:
                 self._finish(flight, "complete", at)
@@ -320,7 +323,7 @@ class Recorder:
         flight.size += n
         try:
             flight.feed(self.view[start : self.fill])
-        except httptools.HttpParserError:
+        except NO_LONGER_HTTP:
             flight.drop_parser()
         if len(self.view) - self.fill < ROOM:
             self.view, self.fill = self.chunks.next_block(), 0
@@ -370,13 +373,15 @@ class Recorder:
         self.timer.close()
 
     def _seal(self) -> None:
-        """The kernel's stamps on our clock; requests that never ended end here."""
+        """The kernel's stamps on our clock; requests that never ended end here, and keep when the schedule wanted them."""
         self.offsets.read()
         at, recording, chunks = now(), self.recording, self.chunks
-        for times in (recording.intended, recording.ended):
-            for position, value in enumerate(times):
-                if value < 0:
-                    times[position] = at
+        for position, planned in enumerate(recording.planned):
+            if recording.intended[position] < 0:
+                offset = planned.offset_ns if self.start_ns else None
+                recording.intended[position] = at if offset is None else self.start_ns + offset
+            if recording.ended[position] < 0:
+                recording.ended[position] = at
         recording.started_ns = min(recording.intended, default=at)
         if self.key:
             blot_out(chunks.blocks, self.key.encode())

@@ -16,6 +16,8 @@ from serving_study.load.schedule import Planned
 
 NEVER = -1
 BLOCK = 16 << 20
+TELLING = 8
+"""Characters from which a key is no accident in a server's answer."""
 STEP_NS = 1_000_000
 """A clock that changes by more between two readings was set: the kernel's stamps of that run mean nothing."""
 ROOM = 256 << 10
@@ -48,10 +50,18 @@ class Chunks:
 
 
 def blot_out(blocks: list[mmap.mmap], secret: bytes) -> None:
-    """Overwrite a key that a server sent back, so that no file ever holds it."""
+    """Overwrite a key that a server sent back, so that no file ever holds it.
+
+    A key shorter than ``TELLING`` (people write ``EMPTY`` or ``1`` where a server wants any) may stand in an answer by
+    accident: it is overwritten only as the server was told it, after ``Bearer``.
+    """
+    before = b"" if len(secret) >= TELLING else b"Bearer "
     for block in blocks:
-        while (at := block.find(secret)) >= 0:
-            block[at : at + len(secret)] = b"*" * len(secret)
+        at = block.find(before + secret)
+        while at >= 0:
+            begin = at + len(before)
+            block[begin : begin + len(secret)] = b"*" * len(secret)
+            at = block.find(before + secret, begin + len(secret))
 
 
 @dataclass(slots=True)

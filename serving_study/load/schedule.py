@@ -90,8 +90,14 @@ def ramp_offsets(steps: Sequence[tuple[float, float]], arrivals: Arrivals, seed:
 
 def read_replay(path: Path) -> list[float]:
     """Recorded arrival offsets in seconds, one a line; empty lines and lines that begin with ``#`` are left out."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise StudyError(
+            f"{path}: cannot be read as text ({error}); name a file of arrival offsets in seconds, one a line"
+        ) from error
     offsets = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(lines, 1):
         text = line.strip()
         if not text or text.startswith("#"):
             continue

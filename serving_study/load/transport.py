@@ -9,7 +9,7 @@ import resource
 import socket
 import ssl
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from serving_study.load.schedule import Planned
 from serving_study.study.errors import StudyError
@@ -25,17 +25,28 @@ class Address:
     family: socket.AddressFamily
     sockaddr: tuple[str, int] | tuple[str, int, int, int]
     host: str
-    context: ssl.SSLContext | None
+    context: ssl.SSLContext | None = None
 
 
-def resolve(planned: Iterable[Planned]) -> dict[tuple[str, int, bool], Address]:
-    """The address of each server of the schedule; names are looked up once, never while measuring."""
-    targets = {(each.host, each.port, each.tls) for each in planned}
-    context = _tls_context() if any(tls for _, _, tls in targets) else None
-    return {target: _address(target[0], target[1], context if target[2] else None) for target in targets}
+Addresses = dict[tuple[str, int, bool], Address]
+"""By host, port and whether TLS is spoken."""
 
 
-def _address(host: str, port: int, context: ssl.SSLContext | None) -> Address:
+def resolve(planned: Iterable[Planned]) -> Addresses:
+    """The address of each server of the schedule; names are looked up once, never while measuring.
+
+    Raises StudyError where a name has none. What comes back can go to another process; ``secured`` gives it TLS there.
+    """
+    return {target: _address(*target[:2]) for target in {(each.host, each.port, each.tls) for each in planned}}
+
+
+def secured(addresses: Addresses) -> Addresses:
+    """The same with a TLS context where TLS is spoken."""
+    context = _tls_context() if any(tls for _, _, tls in addresses) else None
+    return {target: replace(each, context=context if target[2] else None) for target, each in addresses.items()}
+
+
+def _address(host: str, port: int) -> Address:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
@@ -43,7 +54,7 @@ def _address(host: str, port: int, context: ssl.SSLContext | None) -> Address:
     family, _, _, _, sockaddr = next(
         (each for each in found if len(found) == 1 or _listens(each[0], each[4])), found[0]
     )
-    return Address(socket.AddressFamily(family), sockaddr, host, context)  # type: ignore[arg-type]
+    return Address(socket.AddressFamily(family), sockaddr, host)  # type: ignore[arg-type]
 
 
 def _listens(family: int, sockaddr: object) -> bool:
@@ -59,7 +70,10 @@ def _listens(family: int, sockaddr: object) -> bool:
 def _tls_context() -> ssl.SSLContext:
     context = ssl.create_default_context()
     if os.environ.get(CA_VARIABLE):
-        context.load_verify_locations(os.environ[CA_VARIABLE])
+        try:
+            context.load_verify_locations(os.environ[CA_VARIABLE])
+        except OSError as error:
+            raise StudyError(f"environment variable {CA_VARIABLE}: no file of certificates ({error})") from error
     context.set_alpn_protocols(["http/1.1"])
     return context
 

@@ -32,7 +32,8 @@ class Numbers:
     def value(self, value: float, unit: str, low: float | None = None, high: float | None = None) -> str:
         """``412 token/s`` or, with an interval, ``412 token/s [398, 427]``."""
         divisor, shown = scale(value, unit)
-        text = self._with_unit(value / divisor, shown)
+        number = self._bare(value / divisor, shown)
+        text = number if shown in ("", "%") else self.with_unit(number, shown, one=value / divisor == 1)
         if low is None or high is None:
             return text
         return f"{text} [{self._bare(low / divisor, shown)}, {self._bare(high / divisor, shown)}]"
@@ -40,20 +41,18 @@ class Numbers:
     def interval(self, low: float, high: float, unit: str) -> str:
         """``398 to 427 token/s`` written ``[398, 427] token/s``."""
         divisor, shown = scale(high, unit)
-        closing = f" {shown}" if shown and shown not in ("%", _TIMES) else ""
-        return f"[{self._bare(low / divisor, shown)}, {self._bare(high / divisor, shown)}]{closing}"
+        ends = f"[{self._bare(low / divisor, shown)}, {self._bare(high / divisor, shown)}]"
+        return ends if shown in ("", "%", _TIMES) else self.with_unit(ends, shown)
 
     def count(self, value: float) -> str:
         """A whole number with the language's grouping."""
         return str(format_decimal(value, format="#,##0", locale=self.locale))
 
-    def _with_unit(self, value: float, shown: str) -> str:
-        number = self._bare(value, shown)
-        if shown in ("", "%"):
-            return number
+    def with_unit(self, number: str, shown: str, one: bool = False) -> str:
+        """A written number with a unit as this language writes it."""
         if shown in UNITS:
-            one, several = UNITS[shown]
-            return self.say(one if value == 1 else several).format(number=number)
+            singular, plural = UNITS[shown]
+            return self.say(singular if one else plural).format(number=number)
         return f"{number} {shown}"
 
     def _bare(self, value: float, shown: str) -> str:

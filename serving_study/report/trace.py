@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from serving_study.report.facts import Fact
 from serving_study.report.markers import Position
 
@@ -24,12 +26,27 @@ RULES = {
 }
 """What makes what: rule and output, from the page down to the wire."""
 
-OF_DEPLOYMENTS = frozenset({"deployments", "memory", "warmup", "ledger", "settings", "loading"})
-"""Tables made from the records of deployments, not of cells."""
+OF_RULE = {
+    "deploy": "deploy.json",
+    "warmup": "warmup.json",
+    "profile_memory": "memory.parquet",
+    "profile_loading": "loading.json",
+}
+"""Rule to its record of a deployment."""
+
+OF_DEPLOYMENTS = {
+    "deployments": "deploy",
+    "ledger": "deploy",
+    "warmup": "warmup",
+    "warmup_curve": "warmup",
+    "memory": "profile_memory",
+    "loading": "profile_loading",
+}
+"""Table made from records of deployments, not of cells, to the rule that wrote them."""
 
 
 def evidence(cells: Iterable[Path], deployments: Iterable[Path]) -> dict[str, dict[str, Any]]:
-    """Name of a run (``cells/four-slots/ko/r01``, ``deployments/four-slots``) to what was recorded of it."""
+    """Name of a run (``cells/four-slots/ko/r01``, ``deployments/four-slots/warmup``) to what was recorded of it."""
     runs = {}
     for file in cells:
         cell = json.loads(file.read_text())
@@ -44,14 +61,28 @@ def evidence(cells: Iterable[Path], deployments: Iterable[Path]) -> dict[str, di
         }
     for file in deployments:
         deploy = json.loads(file.read_text())
-        beside = sorted(f for f in file.parent.iterdir() if f.suffix in (".json", ".parquet"))
-        runs[_name(file)] = {
-            "folder": file.parent.as_posix(),
-            "files": {f.name: _sha256(f) for f in beside},
-            "rule": "deploy",
-            **{key: deploy[key] for key in ("deployment", "life", "code", "host", "versions", "servers")},
-        }
+        common = {key: deploy[key] for key in ("deployment", "host", "versions", "servers")}
+        for rule, name in OF_RULE.items():
+            record = file.with_name(name)
+            if record.exists():
+                runs[f"{_name(file)}/{rule}"] = {
+                    "folder": file.parent.as_posix(),
+                    "files": {name: _sha256(record)},
+                    "rule": rule,
+                    **_made(record),
+                    **common,
+                }
     return runs
+
+
+def _made(record: Path) -> dict[str, Any]:
+    """The life that a deployment's record tells of, and the command, code and commit that wrote it, where it says so."""
+    if record.suffix == ".parquet":
+        said = json.loads((pq.read_schema(record).metadata or {}).get(b"made", b"{}"))
+    else:
+        said = json.loads(record.read_text())
+    command = " ".join(_short(word) for word in said.get("command", ()))
+    return {"command": command, **{key: said.get(key) for key in ("life", "code", "commit")}}
 
 
 def trace(
@@ -104,7 +135,9 @@ def explain(content: Mapping[str, Any], fact_id: str) -> str:
 
 def _run_lines(content: Mapping[str, Any], name: str) -> list[str]:
     run = content["runs"][name]
-    versions = run.get("versions") or content["runs"].get(f"deployments/{run['deployment']}", {}).get("versions", {})
+    versions = run.get("versions") or content["runs"].get(f"deployments/{run['deployment']}/deploy", {}).get(
+        "versions", {}
+    )
     host = run["host"]
     lines = [
         f"  {name}: rule {run['rule']}, life {run['life']}, code {run['code']}, commit {run.get('commit') or 'unknown'}"
@@ -124,13 +157,13 @@ def _run_lines(content: Mapping[str, Any], name: str) -> list[str]:
 def _behind(fact: Fact, runs: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
     """The runs that a fact was computed from: those its subject does not rule out."""
     table = fact.source.get("table", "")
-    part = "deployments/" if table in OF_DEPLOYMENTS else "cells/"
+    rule = OF_DEPLOYMENTS.get(table, "benchmark")
     wanted = {fact.about(key) for key in ("deployment", "a", "b", "winner")} - {"", "*", "all"}
     language = fact.about("language")
     return tuple(
         name
         for name, run in runs.items()
-        if name.startswith(part)
+        if run["rule"] == rule
         and (not wanted or run["deployment"] in wanted)
         and (language in ("", "*", "all") or run.get("language") in (None, language))
     )

@@ -35,7 +35,7 @@ def differences(study: Study, raw: Path) -> Iterator[str]:
         raise StudyError(
             f"{missing[0]}: is missing, nothing can be verified without it; measure or fetch the raw files"
         )
-    damaged = list(_damaged(study, raw))
+    damaged = list({line.partition(":")[0]: line for line in _damaged(study, raw)}.values())
     yield from damaged
     with tempfile.TemporaryDirectory(prefix="serving-study-verify-") as folder:
         scratch = Path(folder)
@@ -51,11 +51,25 @@ def _damaged(study: Study, raw: Path) -> Iterator[str]:
         for name, was in json.loads((folder / "cell.json").read_text())["files"].items():
             if _sha256(folder / name) != was:
                 yield f"{folder / name}: changed since it was measured (its SHA-256 is not the one in cell.json)"
+    yield from _unlike_the_trace(study)
     sums = raw / "SHA256SUMS"
     for line in sums.read_text().splitlines() if sums.exists() else ():
         was, name = line.split("  ", 1)
         if _sha256(raw / name) != was:
             yield f"{raw / name}: changed since it was recorded (its SHA-256 is not the one in {sums})"
+
+
+def _unlike_the_trace(study: Study) -> Iterator[str]:
+    """Measured files that are not those which the report was rendered from: the trace beside it holds their hashes."""
+    trace = Path("reports") / study.name / "trace.json"
+    try:
+        runs = json.loads(trace.read_text())["runs"].values() if trace.exists() else ()
+    except (ValueError, KeyError):
+        return  # a trace that is no JSON any more is found when it is compared
+    hashes = {Path(run["folder"]) / name: was for run in runs for name, was in run["files"].items()}
+    for file, was in hashes.items():
+        if file.exists() and _sha256(file) != was:
+            yield f"{file}: changed since the report was rendered (its SHA-256 is not the one in {trace})"
 
 
 def _render_again(study: Study, raw: Path, scratch: Path, damaged: list[str]) -> None:
@@ -67,7 +81,15 @@ def _render_again(study: Study, raw: Path, scratch: Path, damaged: list[str]) ->
         (scratch / file).symlink_to(file.resolve())
     command = [sys.executable, "-m", "snakemake", "--cores", str(os.cpu_count()), "report"]
     done = subprocess.run(
-        [*command, "--config", f"study={study.name}", "measure=never", "--quiet", "all"],
+        [
+            *command,
+            "--config",
+            f"study={study.name}",
+            "measure=never",
+            f"recorded={bool(study.recorded)}",
+            "--quiet",
+            "all",
+        ],
         cwd=scratch,
         capture_output=True,
         text=True,

@@ -51,9 +51,16 @@ UNITS = {
     "request": (N_("{number} request"), N_("{number} requests")),
     "token": (N_("{number} token"), N_("{number} tokens")),
     "chunk": (N_("{number} chunk"), N_("{number} chunks")),
+    "slot": (N_("{number} slot"), N_("{number} slots")),
     "×": (N_("{number}×"), N_("{number}×")),
+    "s": (N_("{number} s"), N_("{number} s")),
+    "token/s": (N_("{number} token/s"), N_("{number} token/s")),
+    "request/s": (N_("{number} request/s"), N_("{number} request/s")),
+    "character/s": (N_("{number} character/s"), N_("{number} character/s")),
+    "byte/s": (N_("{number} byte/s"), N_("{number} byte/s")),
+    "token/character": (N_("{number} token/character"), N_("{number} token/character")),
 }
-"""Stored unit to how one of them and several of them are written; other units are symbols and stay as they are."""
+"""Shown unit to how one of them and several of them are written; other units are symbols of every language."""
 
 SHARES = ("success_rate", "early_stop_share", "kv_used_peak", "attainment_")
 """Metrics of unit 1 that lie between 0 and 1 and are read as percentages; names may go on after `_`."""
@@ -106,6 +113,7 @@ COLUMNS = {
     "later": N_("Later requests, median"),
     "measure": N_("Measure"),
     "measured": N_("Measured"),
+    "level": N_("Level"),
     "name": N_("Setting"),
     "next_step": N_("What would decide it"),
     "other_language": N_("In another language"),
@@ -132,8 +140,8 @@ COLUMNS = {
     "version": N_("Version"),
     "weights": N_("Weights"),
     "what": N_("What"),
-    "worst_language": N_("Worst language"),
-    "worst_model": N_("Worst model"),
+    "worst_language": N_("Language of the worst attainment"),
+    "worst_model": N_("Model of the worst attainment"),
 }
 
 SCALE = {

@@ -128,12 +128,15 @@ class Writer:
 PRINTED = ("claims", "contradictions")
 """Tables of numbers printed elsewhere, where a GB is a billion bytes."""
 SHARE_COLUMNS = (("capacity", "attainment"), ("capacity", "target"), ("study", "attainment"))
+SLOTS = ("deployments", "slots")
 
 
 def unit_of(fact: Fact) -> str:
     """The unit that a number is shown in."""
     if fact.unit == "byte" and fact.source.get("table") in PRINTED:
         return "decimal byte"
+    if (fact.source.get("table"), fact.source.get("column")) == SLOTS:
+        return "slot"
     if fact.unit not in (None, "", "1"):
         return str(fact.unit)
     if fact.kind in ("ratio", "share"):

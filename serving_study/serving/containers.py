@@ -11,10 +11,12 @@ import dataclasses
 import json
 import os
 import shlex
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import structlog
 import yaml
 
 from serving_study.engines.base import Engine, Prepared, ServerSpec
@@ -26,6 +28,8 @@ ROOT = Path(__file__).parents[2]
 ENGINE = Path("/engine")
 MODELS = Path("/models")
 """Where a compose file expects models that no hub serves."""
+
+log = structlog.get_logger()
 
 
 def image(engine: Engine, version: str) -> str:
@@ -45,7 +49,35 @@ def contained(engine: Engine, deployment: Deployment, spec: ServerSpec) -> Serve
     words += [word for key, value in spec.environment.items() for word in ("--env", f"{key}={value}")]
     words += [image(engine, deployment.version), *spec.argv[spec.image_words :]]
     reach = {key: value for key in ("DOCKER_HOST", "DOCKER_CONFIG") if (value := os.environ.get(key))}
-    return dataclasses.replace(spec, argv=tuple(words), environment=reach, stop_timeout_s=spec.stop_timeout_s + 10)
+    patience = spec.stop_timeout_s + 10
+    return dataclasses.replace(spec, argv=tuple(words), environment=reach, stop_timeout_s=patience, container=name)
+
+
+def pulled(engine: Engine, version: str) -> str:
+    """The image with its digest, fetched first where this machine has not got it: no part of a server's start-up time.
+
+    An image without a digest (built here) is told by its id. Raises StudyError with what docker said.
+    """
+    name = image(engine, version)
+    if _docker("image", "inspect", name).returncode:
+        log.info("pulling", image=name)
+        done = _docker("pull", name)
+        if done.returncode:
+            raise StudyError(
+                f"docker pull {name}: {done.stderr.strip()[-300:]}. Next: see whether `docker pull` works by hand"
+            )
+    told = json.loads(_docker("image", "inspect", name).stdout)[0]
+    return next(iter(told.get("RepoDigests") or ()), f"{name} ({told['Id']})")
+
+
+def process_of(container: str) -> int | None:
+    """The process on this host that a container runs, whose tree is the server's: ``docker run`` is only its client."""
+    said = _docker("inspect", "--format", "{{.State.Pid}}", container).stdout.strip()
+    return int(said) if said.isdigit() and int(said) else None
+
+
+def _docker(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["docker", *words], capture_output=True, text=True, check=False)
 
 
 def compose(engine: Engine, deployment: Deployment, models: Mapping[str, Model], gpu: bool) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from serving_study import engines
 from serving_study.engines.base import Engine, Prepared, Question, Server
 from serving_study.load.payload import key_from_environment
+from serving_study.serving import containers
 from serving_study.serving.cache import portable
 from serving_study.serving.device import measuring_alone
 from serving_study.serving.install import install
@@ -42,6 +43,8 @@ class Running:
     home: Path
     models: dict[str, Prepared]
     life: Life
+    image: str | None = None
+    """Of containers, with its digest."""
 
     def server_of(self, model: str) -> Server:
         """The server that answers for ``model``."""
@@ -65,11 +68,15 @@ class Running:
         """What runs: asked of the installed files; of a container its image's tag, of an external server what the study says."""
         if self.plan.deployment.runs_as == "process":
             return self.engine.versions(self.home)
-        return {self.engine.name: self.plan.deployment.version}
+        return {self.engine.name: self.plan.deployment.version, **({"image": self.image} if self.image else {})}
 
     def pids(self) -> dict[str, int]:
         """Server to the root of its process tree; external servers are left out."""
-        return {name: server.pid for name, server in self.life.servers.items() if server.pid is not None}
+        roots = {
+            name: containers.process_of(server.spec.container) if server.spec.container else server.pid
+            for name, server in self.life.servers.items()
+        }
+        return {name: pid for name, pid in roots.items() if pid is not None}
 
     def command_lines(self) -> dict[str, tuple[str, ...]]:
         """Server to the argv that runs, in words that mean the same on another machine."""
@@ -96,6 +103,7 @@ def started(plan: DeploymentPlan, log_folder: Path) -> Iterator[Running]:
         engine = engines.load(plan.deployment.engine)
         place = plan.deployment.runs_as
         home = install(engine, plan.deployment.version) if place == "process" else Path()
+        image = containers.pulled(engine, plan.deployment.version) if place == "container" else None
         models = {
             name: Prepared(name, spec) if place == "external" else prepare(name, spec, engine.formats)
             for name, spec in plan.models.items()
@@ -108,4 +116,4 @@ def started(plan: DeploymentPlan, log_folder: Path) -> Iterator[Running]:
         with measuring_alone(), tempfile.TemporaryDirectory(prefix="serving-study-") as scratch:
             specs = placed(engine, plan.deployment, models, home, Path(scratch))
             with life(specs, log_folder, ready) as alive:
-                yield Running(plan, engine, home, models, alive)
+                yield Running(plan, engine, home, models, alive, image)

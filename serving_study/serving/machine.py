@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -43,6 +44,13 @@ def lacks_for_container() -> str | None:
     """Why no official image can run here, or None."""
     if shutil.which("docker") is None:
         return "it runs as a container and there is no docker on PATH"
+    try:
+        said = subprocess.run(["docker", "info"], capture_output=True, text=True, timeout=20, check=False)
+    except subprocess.TimeoutExpired:
+        return "it runs as a container and docker's daemon does not answer (docker info)"
+    if said.returncode:
+        last = (said.stderr or said.stdout).strip().splitlines()[-1:]
+        return f"it runs as a container and docker cannot be used: {' '.join(last)}"
     return None
 
 

@@ -5,13 +5,19 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from serving_study.load.clock import pair
 from serving_study.load.record import Clock, Host
 from serving_study.telemetry import accelerators, processors
+
+SOURCE = ("serving_study", "workflow", "config", "Snakefile")
+"""What a measurement depends on."""
 
 
 def host() -> Host:
@@ -25,6 +31,16 @@ def host() -> Host:
         accelerators=tuple(accelerators.titles()),
         python=platform.python_version(),
     )
+
+
+def making() -> dict[str, Any]:
+    """How a record came to be: the command of this job and the commit of its source, marked when that was changed since."""
+    commit, changes = (
+        subprocess.run(["git", *words], capture_output=True, text=True, check=False).stdout.strip()
+        for words in (("rev-parse", "HEAD"), ("status", "--porcelain", "--untracked-files=no", "--", *SOURCE))
+    )
+    said = f"{commit}, changed since" if changes else commit
+    return {"command": ("python", "-m", "serving_study", *sys.argv[1:]), "commit": said or None}
 
 
 def clock() -> Clock:

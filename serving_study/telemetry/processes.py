@@ -53,6 +53,14 @@ def _children(pid: int) -> list[int]:
     return found
 
 
+def variable(pid: int | None, name: str) -> str | None:
+    """A variable of a running process's environment; None without the process or the variable."""
+    try:
+        return psutil.Process(pid).environ().get(name) if pid else None
+    except psutil.Error:
+        return None
+
+
 def pss(pids: Iterable[int]) -> int:
     """Proportional memory of these processes, in bytes; one that is gone counts nothing."""
     return sum(map(_pss, pids))

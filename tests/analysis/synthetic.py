@@ -47,6 +47,8 @@ class Truth:
     cv_block: float = 0.05
     noisier: Mapping[str, float] = field(default_factory=dict)
     """Deployment to a factor on its noise."""
+    noisy_cell: float = 1.0
+    """Factor on the noise of the first cell."""
     life_is: str = "language"
     """``language``: a life per deployment, language and block; ``block``: one life for all languages of a block."""
     weights: Mapping[str, str] = field(default_factory=dict)
@@ -68,12 +70,14 @@ def logs(truth: Truth, rng: np.random.Generator, studies: int = 1) -> np.ndarray
     block = rng.normal(0, truth.cv_block, (studies, 1, k, 1, 1, 1, r))
     life = rng.normal(0, truth.cv_life, (studies, e, k, 1, lives, 1, r))
     point = rng.normal(0, truth.cv_point, (studies, e, k, m, g, w, r))
+    noisy = np.ones((1, 1, 1, m, g, w, 1))
+    noisy[..., 0, 0, 0, :] = truth.noisy_cell
     return (
         (effect[:, None] * sign).reshape(1, e, k, 1, 1, 1, 1)
         + level.reshape(1, 1, k, 1, 1, 1, 1)
         + cells
         + block
-        + noise * (life + point)
+        + noise * noisy * (life + point)
     )
 
 

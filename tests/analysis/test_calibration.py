@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -16,6 +16,8 @@ STUDIES = 1000
 MOST_FALSE = 65
 """Of 1,000 studies whose error rate is .05, more than 65 name a winner with a chance of about .02."""
 FOUR = ("a", "b", "c", "d")
+SMALL = Truth(models=("m",), workloads=("c1",), noisy_cell=4.0)
+"""Three cells in a pool, one of them four times as noisy."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ def outcome(truth: Truth, seed: int = 20260922) -> Outcome:
         Truth(deployments=FOUR),
         Truth(deployments=FOUR, noisier={"a": 4.0}),
         Truth(deployments=FOUR, life_is="block"),
+        SMALL,
+        replace(SMALL, languages=("en", "ko")),
     ],
     ids=str,
 )
@@ -89,6 +93,13 @@ def test_intervals_of_ratios_cover_the_truth(truth: Truth) -> None:
         half = family.ratio.half_width(0.05)
         covered = np.abs(family.ratio.est) <= half
         assert covered.mean() >= 0.94, family.scope
+
+
+def test_an_interval_of_a_cell_noisier_than_the_others_covers_the_truth_in_a_small_family() -> None:
+    found = outcome(SMALL).cell
+    covered = np.abs(found.ratio.est[..., 0]) <= found.ratio.half_width(0.05)[..., 0]
+    assert covered.mean() >= 0.94
+    assert np.median(found.ratio.df[..., 0]) == SMALL.replicates - 1
 
 
 def test_simultaneous_intervals_exclude_one_exactly_where_a_pair_is_decided() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from serving_study.analysis import answers, tables
 from serving_study.analysis.collect import Measured, comparable
-from serving_study.analysis.interference import alone, interference_rows, references
+from serving_study.analysis.interference import alone, interference_rows, reference
 from serving_study.analysis.languages import NONCE, language_rows
 from serving_study.study.types import Study
 from tests.analysis.made_up import aggregate, study, write_runs
@@ -95,7 +95,7 @@ def together(effect: dict[str, float]) -> tuple[Study, pd.DataFrame]:
     """Two models, apart and together; together each keeps ``effect`` of its throughput."""
     truth = Truth(deployments=("both", "only-a"), models=("a", "b"), workloads=("c2", "t2"), languages=("en",))
     load = {"concurrency": 2, "requests": 12, "max_tokens": 24}
-    s = study(truth, workloads={"c2": load, "t2": {**load, "together": True}})
+    s = study(truth, workloads={"c2": load, "t2": {**load, "concurrency": 4, "requests": 24, "together": True}})
     own = {**s.deployments, "only-a": s.deployments["only-a"].model_copy(update={"models": ("a",)})}
     s = s.model_copy(update={"deployments": own})
     frame = points(truth)
@@ -111,7 +111,8 @@ def together(effect: dict[str, float]) -> tuple[Study, pd.DataFrame]:
 
 def test_loads_together_are_held_against_others_idle_and_against_being_alone() -> None:
     s, frame = together({"a": 0.5, "b": 0.5})
-    assert references(s) == {"t2": "c2"}
+    assert reference(s, "t2", 2) == "c2"
+    assert reference(s, "t2", 3) is None
     assert alone(s, "both", "a") == "only-a"
     assert alone(s, "both", "b") is None
     found = answers.INTERFERENCE.frame(interference_rows(s, frame)).set_index(["metric", "model", "against"])["value"]

@@ -19,7 +19,7 @@ def test_sglang_serves_both_models_side_by_side_with_the_tokens_and_settings_ask
                 assert answer.cached_tokens == 0
             settings = {s.name: s for s in up.engine.settings(asked, server)}
             assert [s for s in settings.values() if s.asked is not None and s.asked != s.ran] == []
-            assert settings["radix_cache_off"].ran == "True"
+            assert settings["prefix_cache"].ran == "False"
             assert settings["kv_tokens"].ran == "1024"
             counters = up.engine.read_counters(server)
             assert counters["generated_tokens"] >= len(SENTENCES) * 8 + 2, "its own warm-up request counts too"

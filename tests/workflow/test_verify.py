@@ -49,6 +49,10 @@ DERIVED = {
 RAW = {
     "results/tiny/cells/other/ko/r01/chunks.parquet": raw_byte,
     "results/tiny/cells/other/ko/r01/telemetry.parquet": raw_byte,
+    "results/tiny/cells/one-slot/en/r01/cell.json": digit,
+    "results/tiny/deployments/other/deploy.json": digit,
+    "results/tiny/deployments/other/warmup.json": digit,
+    "results/tiny/deployments/one-slot/memory.parquet": raw_byte,
 }
 
 

@@ -1,5 +1,7 @@
 rule install_engine:
     """An engine's own environment, from its lock, in the cache; the receipt says what it is."""
+    input:
+        locks,
     output:
         "results/{study}/engines/{engine}-{version}.json",
     log:

@@ -1,5 +1,6 @@
 """What the rules ask of the study: its cells, its plans, its code. No rule stands here."""
 
+import glob
 import os
 import sys
 from functools import cache
@@ -44,6 +45,9 @@ if MEASURE not in ("true", "false", "never"):
         f"config/config.yaml: measure = {config['measure']!r}: must be true, false or never"
     )
 
+# verify leaves recorded runs aside where it is told that the study was measured anew
+RECORDED = MEASURE != "true" and str(config.get("recorded", True)).lower() != "false"
+
 
 @cache
 def study(name):
@@ -52,7 +56,7 @@ def study(name):
         found = read(path, engines.names())
         schema = Path(workflow.basedir) / "workflow/schemas/study.schema.json"
         validate(yaml.safe_load(path.read_text()), str(schema), False)
-        if found.recorded and MEASURE != "true":
+        if found.recorded and RECORDED:
             found = without(found, recorded_left_out(found.recorded))
             check_recorded(found, path)
         elif MEASURE != "never" or found.skip_unavailable:
@@ -64,7 +68,7 @@ def study(name):
 
 def raw_root(w):
     """Where measured files stand: recorded runs, or this checkout's own results."""
-    recorded = None if MEASURE == "true" else study(w.study).recorded
+    recorded = study(w.study).recorded if RECORDED else None
     return recorded or f"results/{w.study}"
 
 
@@ -103,6 +107,13 @@ def receipts(w):
         else [f"results/{w.study}/models/{m}.json" for m in d.models]
     )
     return [*engine, *models]
+
+
+def locks(w):
+    """What pins an engine: its requirements with hashes, or the modules that it is built from."""
+    return sorted(
+        str(f) for f in Path("workflow/envs").glob(f"*-{glob.escape(w.version)}.*")
+    )
 
 
 def prompt_files(w):

@@ -4,5 +4,6 @@ rule verify:
         f"logs/{config['study']}/verify.log",
     params:
         study=config["study"],
+        measured="--measured" if MEASURE == "true" else "",
     shell:
-        "exec python -m serving_study verify {params.study} --log {log}"
+        "exec python -m serving_study verify {params.study} {params.measured} --log {log}"
