@@ -6,6 +6,7 @@ rule install_engine:
         "results/{study}/engines/{engine}-{version}.json",
     log:
         "logs/{study}/install/{engine}-{version}.log",
+    priority: 3_000_000
     params:
         code=code(
             "commands/install_engine",
@@ -25,6 +26,7 @@ rule prepare_model:
         "results/{study}/models/{model}.json",
     log:
         "logs/{study}/models/{model}.log",
+    priority: 3_000_000
     params:
         plan=plan(plans.model_plan, "model"),
         code=code(

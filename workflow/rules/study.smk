@@ -165,7 +165,9 @@ def block_priority(w):
 
 
 # how far the study is, for progress lines: no parameter of any rule, so that it invalidates nothing
-announce(len(cells.cells(study(config["study"]))))
+announce(
+    len(cells.cells(study(config["study"]))), Path("results", config["study"], "cells")
+)
 
 # a run that was killed leaves Snakemake's lock behind
 take_over()
