@@ -49,26 +49,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure each point; 1 when no request was answered, 130 when interrupted (what was received is kept)."""
-    works, asking = _workloads(args), standalone(args)
-    finished = asking.measure(args.out, works)
+    """Measure each point; 1 when no request was answered, 130 or 143 when INT or TERM ended it (what was received is kept)."""
+    asking = standalone(args)
+    status = asking.measure(args.out, _workloads(args, asking.seed))
+    if status and not (args.out / "cell.json").exists():
+        print("interrupted before anything was measured", file=sys.stderr)
+        return status
     found = summary(derive(args.out / "cell.json", Judging()))
     print(json.dumps(found, indent=2, ensure_ascii=False) if args.json else table(found))
     _say_errors(found, asking.endpoint)
-    return int(sum(found["errors"].values()) == found["requests"]) if finished else 130
+    return status or int(sum(found["errors"].values()) == found["requests"])
 
 
-def _workloads(args: argparse.Namespace) -> dict[str, Workload]:
+def _workloads(args: argparse.Namespace, seed: int) -> dict[str, Workload]:
     """One for each step of the sweep; refused as a study file's would be."""
     shared = {**shared_by_points(args), "measure_cache": args.same_start, "ramp_s": args.ramp}
     try:
         if args.concurrency:
             return {f"c{c}": Workload(concurrency=int(c), **shared) for c in args.concurrency.split(",")}
         if args.ramp_rates:
-            args.replay = _drawn(args)
+            args.replay = _drawn(args, seed)
             shared["requests"] = len(read_replay(args.replay))
         if args.replay:
-            rate = _recorded_rate(args.replay)
+            rate = _recorded_rate(args.replay, shared["requests"])
             name = "ramp" if args.ramp_rates else "replay"
             return {name: Workload(rate=rate, arrivals="replay", replay=str(args.replay), **shared)}
         return {f"r{r}": Workload(rate=float(r), arrivals=args.arrivals, **shared) for r in args.rate.split(",")}
@@ -81,21 +84,20 @@ def _workloads(args: argparse.Namespace) -> dict[str, Workload]:
         ) from error
 
 
-def _drawn(args: argparse.Namespace) -> Path:
+def _drawn(args: argparse.Namespace, seed: int) -> Path:
     """The arrivals of a ramp, drawn from the seed and stored beside what is measured."""
     steps = [
         (float(rate), float(seconds)) for rate, _, seconds in (s.partition(":") for s in args.ramp_rates.split(","))
     ]
-    offsets = ramp_offsets(steps, args.arrivals, args.seed)
-    args.out.mkdir(parents=True, exist_ok=True)
+    offsets = ramp_offsets(steps, args.arrivals, seed)
     file: Path = args.out / "arrivals.txt"
     file.write_text("".join(f"{offset / SECOND:.9f}\n" for offset in offsets), encoding="ascii")
     return file
 
 
-def _recorded_rate(path: Path) -> float:
-    """Mean rate of recorded arrivals, so that they are replayed as they were."""
-    recorded = sorted(read_replay(path))
+def _recorded_rate(path: Path, n: int) -> float:
+    """Mean rate of the first ``n`` recorded arrivals, so that they are replayed as they were."""
+    recorded = sorted(read_replay(path))[: max(n, 2)]
     if len(recorded) < 2 or recorded[-1] <= recorded[0]:
         raise StudyError(f"{path}: a replay needs two arrivals or more, at different times")
     return (len(recorded) - 1) / (recorded[-1] - recorded[0])

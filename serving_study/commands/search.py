@@ -99,7 +99,7 @@ class _Search:
         name = f"c{load:g}" if args.find == "users" else f"r{load:.4g}"
         folder: Path = args.out / f"{number:02d}-{name}"
         work = Workload(**kind, **shared_by_points(args))
-        if not self.asking.measure(folder, {name: work}, nonces_from=number * args.requests):
+        if self.asking.measure(folder, {name: work}, nonces_from=number * args.requests):
             raise KeyboardInterrupt
         points = derive(folder / "cell.json", Judging()).each
         n = sum(point.table.num_rows for point in points)

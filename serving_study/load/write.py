@@ -50,6 +50,11 @@ class RawWriter:
                 digests[name] = hashlib.file_digest(file, "sha256").hexdigest()
         return digests
 
+    def remove(self) -> None:
+        """Leave nothing behind."""
+        for name in self._files:
+            (self._folder / name).unlink(missing_ok=True)
+
     def _write(self, name: str, table: pa.Table) -> None:
         for field in table.schema:
             if not field.nullable and table.column(field.name).null_count:

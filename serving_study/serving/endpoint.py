@@ -52,6 +52,11 @@ def endpoint(url: str, api: str) -> Endpoint:
         raise StudyError(f"--url {url}: {error}") from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise StudyError(f"--url {url}: must begin with http:// or https:// and name a host")
+    if not (parts.hostname + parts.path).isascii():
+        raise StudyError(
+            f"--url {url}: must hold ASCII only: write a host's other letters in Punycode (xn--...) and a path's "
+            "percent-encoded (%EA%B0%80)"
+        )
     if parts.username or parts.query or parts.fragment:
         raise StudyError(f"--url {parts.scheme}://{parts.hostname}...: must hold no password, query or fragment")
     path, dialect = PATHS[api]

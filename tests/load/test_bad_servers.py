@@ -43,6 +43,7 @@ def received(recording: Recording, position: int) -> bytes:
         ("gzipped", "complete", b""),
         ("cut", "closed", b"\r\n"),
         ("no-http", "closed", b"\xff\xfe"),
+        ("switching", "closed", b"hi"),
         ("reset", "reset", b"\r\n"),
     ],
 )

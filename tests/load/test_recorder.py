@@ -1,13 +1,22 @@
 """The recorder keeps what was sent, when, whatever happens to the request."""
 
 import itertools
+import os
+import signal
+import threading
 
 import pyarrow.parquet as pq
+import pytest
 
 from serving_study.load.point import run_point
+from serving_study.load.recording import Interrupted
 from serving_study.load.schedule import SECOND, open_loop_offsets
 from serving_study.load.write import RawWriter
+from serving_study.metrics.derive import derive
+from serving_study.metrics.point import Judging
+from serving_study.metrics.validity import judge
 from tests.truth.harness import plan, truth
+from tests.truth.measured import written
 
 
 def test_closed_loop_gives_each_user_its_requests_in_order():
@@ -51,3 +60,22 @@ def test_raw_files_hold_every_byte_of_every_request(tmp_path):
         assert row["connect_ns"] <= row["connected_ns"] <= row["sent_ns"] <= arrival + 100_000
         for chunk in own:
             assert row["sent_ns"] < chunk["kernel_ns"] <= chunk["received_ns"] <= row["ended_ns"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_an_interrupt_came_before_keeps_its_place_in_the_schedule_and_counts_as_not_delivered(tmp_path, workers):
+    """Of sends at 0, 30 and 60 seconds the interrupt comes before the last two."""
+    offsets = [0, 30 * SECOND, 60 * SECOND]
+    stop = threading.Timer(2 + workers, os.kill, [os.getpid(), signal.SIGINT])
+    with truth("--first-ms", "5", "--gap-ms", "1") as server:
+        planned = plan(server.port, 3, concurrency=None, offsets=offsets)
+        stop.start()
+        with pytest.raises(Interrupted) as stopped:
+            run_point(planned, concurrency=None, workers=workers)
+    recording = stopped.value.recording
+    assert recording.outcomes() == {"complete": 1, "interrupted": 2}
+    assert [at - recording.started_ns for at in recording.intended] == offsets
+    writer = RawWriter(tmp_path)
+    writer.add(recording)
+    derived = derive(written(tmp_path, recording, None, writer.close()), Judging())
+    assert judge(derived.each[0], {})["LOAD_NOT_DELIVERED"].startswith("1 of 3 requests")

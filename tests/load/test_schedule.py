@@ -88,3 +88,29 @@ def test_a_prompt_without_text_is_named_with_its_line(tmp_path, line):
     file.write_text('"good"\n' + line + "\n")
     with pytest.raises(StudyError, match=r"own\.jsonl:2"):
         read_prompts(file)
+
+
+def test_prompts_keep_their_names_and_what_looks_like_the_end_of_a_line(tmp_path):
+    file = tmp_path / "own.jsonl"
+    file.write_text('{"id": "Set/7", "text": "a\u2028b\x85c"}\n{"id": 8, "prompt": "d"}\n"e"\n', encoding="utf-8")
+    assert [(prompt.id, prompt.text) for prompt in read_prompts(file)] == [
+        ("Set/7", "a\u2028b\x85c"),
+        ("8", "d"),
+        ("line-3", "e"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        ('{"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]}', "2 messages"),
+        ('{"messages": [{"role": "system", "content": "a"}]}', "messages.0.role"),
+        ('{"id": "x", "text": "a"}\n{"id": "x", "text": "b"}', "unique"),
+        ('{"id": [], "text": "a"}', "id = "),
+    ],
+)
+def test_what_cannot_be_asked_as_it_stands_is_refused(tmp_path, lines, why):
+    file = tmp_path / "own.jsonl"
+    file.write_text(lines)
+    with pytest.raises(StudyError, match=why):
+        read_prompts(file)

@@ -345,3 +345,10 @@ def ollama_error(ask: Ask) -> list[Frame]:
     lines = [json.dumps({"model": ask.model, "response": word(i), "done": False}).encode() + b"\n" for i in range(2)]
     frames = [Frame(at(ask, i), line, word(i), 1) for i, line in enumerate(lines)]
     return stream([*frames, Frame(at(ask, 2), b'{"error":"out of memory"}\n')], head=LINES)
+
+
+@scenario
+def switching(ask: Ask) -> list[Frame]:
+    """Speaks another protocol from here on (101), then closes the connection."""
+    head = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    return [Frame(MS, head), Frame(2 * MS, b"\x81\x02hi", then="close")]
