@@ -1,7 +1,8 @@
 """How far the instrument is from the truth, beside a plain aiohttp client: ``python -m benchmarks.accuracy``.
 
 The known-truth server runs on the same processors. Each round says what the server did, what the recorder and the plain
-client said of it, in ms, and streamed tokens per second of each client's processor time.
+client said of it, in ms, and streamed tokens per second of each client's processor time. The page gets the medians, and
+each target with what came of it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,14 @@ from tests.truth.harness import Truth, plan, truth
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "accuracy.md"
 SHOWN = (("ttft_p50", 2), ("ttft_p99", 2), ("inter_chunk_p99", 2), ("client_lag_p99", 2), ("tokens_per_cpu_s", 0))
+TARGETS = {
+    256: {"ttft_p50": 0.5, "ttft_p99": 2.0, "inter_chunk_p99": 2.0},
+    1024: {"ttft_p50": 1.0, "ttft_p99": 5.0, "inter_chunk_p99": 2.0},
+}
+"""Streams to how far the recorder may be from the truth, in ms, with server and client on the same processors."""
+CHEAPER = 5.0
+"""Times the tokens per second of processor time of the plain client."""
+TITLES = {"ttft_p50": "TTFT p50", "ttft_p99": "TTFT p99", "inter_chunk_p99": "inter-chunk p99"}
 PLAIN = Path(__file__).parent / "peers" / "plain_aiohttp.py"
 Said = dict[str, float]
 
@@ -104,7 +113,9 @@ def main() -> None:
                 found[streams].append(closed_loop(server, streams, 3 * streams, args.max_tokens))
                 print(json.dumps({"streams": streams, **found[streams][-1]}), flush=True)
             lags.append(send_lag_ms(server, 500, 1500))
-    write_between(DOCUMENT, "accuracy", table(found, lags, args.max_tokens))
+    page = table(found, lags, args.max_tokens)
+    print(page)
+    write_between(DOCUMENT, "accuracy", page)
 
 
 def table(found: Mapping[int, list[dict[str, Said]]], lags: Sequence[float], tokens: int) -> str:
@@ -122,9 +133,35 @@ def table(found: Mapping[int, list[dict[str, Said]]], lags: Sequence[float], tok
             cells = [_cell([result[who].get(name) for result in results], digits) for name, digits in SHOWN]
             lines.append(f"| {streams} | {who.replace('_', ' ')} | {' | '.join(cells)} |")
     lag = statistics.median(lags)
-    return "\n".join(
-        [*lines, "", f"Open loop, 500 requests/s (Poisson): p99 from the intended to the actual send {lag:.2f} ms."]
-    )
+    lines += ["", f"Open loop, 500 requests/s (Poisson): p99 from the intended to the actual send {lag:.2f} ms."]
+    return "\n".join([*lines, "", *targets(found)])
+
+
+def targets(found: Mapping[int, list[dict[str, Said]]]) -> list[str]:
+    """A row for each target and load: the median over the rounds of each round's own error, or ratio, and the verdict."""
+    lines = [
+        "Errors are the recorder's against the truth of the same round, without sign; the ratio is of tokens per client CPU s,",
+        "recorder over plain client.",
+        "",
+        "| streams | what | found | target | |",
+        "| ---: | --- | ---: | ---: | --- |",
+    ]
+    for streams, results in found.items():
+        for name, title in TITLES.items():
+            error = statistics.median(abs(result["recorder"][name] - result["truth"][name]) for result in results)
+            limit = TARGETS.get(streams, {}).get(name)
+            asked = "| |" if limit is None else f"{limit:g} ms or less | {_verdict(error <= limit)} |"
+            lines.append(f"| {streams} | {title}, error | {error:.2f} ms | {asked}")
+        spent = (result["recorder"]["tokens_per_cpu_s"] / result["plain"]["tokens_per_cpu_s"] for result in results)
+        ratio = statistics.median(spent)
+        lines.append(
+            f"| {streams} | tokens per client CPU s, ratio | {ratio:.2f} | {CHEAPER:g} or more | {_verdict(ratio >= CHEAPER)} |"
+        )
+    return lines
+
+
+def _verdict(kept: bool) -> str:
+    return "met" if kept else "missed"
 
 
 def _cell(values: Sequence[float | None], digits: int) -> str:

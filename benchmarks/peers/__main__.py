@@ -106,17 +106,20 @@ def table(
     """Medians of the rounds; the truth of each tool's own runs stands in brackets."""
     lines = [
         f"{machine()}. {tokens} tokens an answer, three answers a stream, median of up to {rounds} rounds in alternating order.",
-        "In brackets: the server's own log of the same requests. Processor time: the tool's whole run, start-up and report included.",
+        "In brackets: the server's own log of the same requests. Processor time: the tool's whole run, start-up and report included;",
+        "tokens per client CPU s: by the tool's own report, of its processor time while it measured.",
         "",
-        "| tool | version | streams | TTFT p50 ms | TTFT p99 ms | inter-chunk p99 ms | processor s |",
-        "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
+        "| tool | version | streams | TTFT p50 ms | TTFT p99 ms | inter-chunk p99 ms | processor s | tokens per client CPU s |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for (title, streams), results in found.items():
         cells = []
         for column in COLUMNS:
             said, true = (_median(results, kind, column) for kind in ("said", "truth"))
             cells.append(f"{'not reported' if said is None else f'{said:.2f}'} ({true:.2f})")
+        tokens_per_cpu_s = _median(results, "said", "tokens_per_cpu_s")
         cells.append(f"{_median(results, 'said', 'cpu_s'):.1f}")
+        cells.append("not reported" if tokens_per_cpu_s is None else f"{tokens_per_cpu_s:,.0f}")
         lines.append(f"| {title} | {versions[title]} | {streams} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -6,10 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
-from serving_study.metrics.derive import derive
 from serving_study.metrics.document import document
-from serving_study.metrics.point import Judging
-from serving_study.metrics.summary import summary, table
+from serving_study.metrics.summary import summarised, table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,5 +23,5 @@ def run(args: argparse.Namespace) -> None:
     if args.document:
         print(document(), end="")
         return
-    found = summary(derive(args.folder / "cell.json", Judging()))
+    found = summarised(args.folder)
     print(json.dumps(found, indent=2, ensure_ascii=False) if args.json else table(found))

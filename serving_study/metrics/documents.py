@@ -14,6 +14,12 @@ TEXT = ("content", "text", "response", "reasoning_content", "reasoning", "thinki
 _TEXT = frozenset(TEXT)
 _OLD_REASONING = "reasoning_content"
 """Servers that renamed it to ``reasoning`` send the same text under both names for a while."""
+_DETAILS = "reasoning_details"
+"""Reasoning in parts; routers send it beside ``reasoning``, with the same text."""
+_OF_PARTS = ("text", "thinking", "summary")
+"""Fields that hold the text of a part, where text comes as a list of parts."""
+_FAILED = frozenset(("error", "abort"))
+"""Finish reasons of answers that the server gave up."""
 
 
 @dataclass(slots=True)
@@ -52,21 +58,21 @@ def _refuse(constant: str) -> None:
 def read(document: Any, said: Said) -> str:
     """Take in one event and return its generated text. Raises TypeError or AttributeError where it is not as agreed."""
     text = ""
+    if document.get("error") or document.get("object") == "error":
+        said.failed = True
     choices = document.get("choices")
     if choices:
         for choice in choices:
             if reason := choice.get("finish_reason"):
                 said.finish = str(reason)
                 said.finished = True
+                said.failed = said.failed or said.finish in _FAILED
             text += _generated(choice.get("delta") or choice)
-    elif choices is None:
-        if "done" in document:
-            message = document.get("message")
-            text = _generated(message if message is not None else document)
-            if document["done"] is True:
-                _done(document, said)
-        if "error" in document:
-            said.failed = True
+    elif choices is None and "done" in document:
+        message = document.get("message")
+        text = _generated(message if message is not None else document)
+        if document["done"] is True:
+            _done(document, said)
     if usage := document.get("usage"):
         _usage(usage, said)
         said.finished = said.finished or not choices
@@ -78,8 +84,28 @@ def read(document: Any, said: Said) -> str:
 def _generated(fields: dict[str, Any]) -> str:
     text = ""
     for name, value in fields.items():
-        if name in _TEXT and type(value) is str and not (name == "reasoning" and fields.get(_OLD_REASONING) == value):
-            text += value
+        if name in _TEXT:
+            if type(value) is list:
+                text += _parts(value)
+            elif type(value) is str and not (name == "reasoning" and fields.get(_OLD_REASONING) == value):
+                text += value
+        elif name == _DETAILS and type(value) is list:
+            details = _parts(value)
+            if details not in (fields.get("reasoning"), fields.get(_OLD_REASONING)):
+                text += details
+    return text
+
+
+def _parts(parts: list[Any], nested: bool = False) -> str:
+    """Text that comes as ``[{"type": "text", "text": ...}]``; what was thought may be such a list inside a part."""
+    text = ""
+    for part in parts:
+        for name in _OF_PARTS if isinstance(part, dict) else ():
+            value = part.get(name)
+            if type(value) is str:
+                text += value
+            elif type(value) is list and not nested:
+                text += _parts(value, nested=True)
     return text
 
 

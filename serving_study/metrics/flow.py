@@ -75,13 +75,16 @@ def _spread(answer: Answer) -> NDArray[np.float64]:
 
 
 def flows(windows: Mapping[Key, Window], requests: pa.Table) -> dict[Key, Flow]:
-    """An empty flow for each point of a cell."""
+    """An empty flow for each point of a cell; requests that an interrupt left unsent have no part in it."""
     last: dict[Key, int] = {}
     columns = (requests[name].to_pylist() for name in ("workload", "model", "intended_ns"))
     for workload, model, intended in zip(*columns, strict=True):
         key = (str(workload), str(model))
         last[key] = max(last.get(key, 0), int(intended or 0))
-    return {key: Flow(_edges(window.measured_from_ns, last.get(key, 0))) for key, window in windows.items()}
+    return {
+        key: Flow(_edges(window.measured_from_ns, min(last.get(key, 0), window.ended_ns)))
+        for key, window in windows.items()
+    }
 
 
 def _edges(start: int, end: int) -> Times:

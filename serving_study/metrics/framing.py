@@ -31,7 +31,7 @@ class Plain(NamedTuple):
 class ServerSent:
     """Server-sent events (WHATWG HTML, 9.2): LF, CR or CRLF; comments, ``id``, ``event`` and ``retry`` are passed over.
 
-    An ``error:`` field, which some servers send, becomes the document ``{"error": ...}``.
+    An event called ``error`` and an ``error:`` field, which some servers send, become the document ``{"error": true}``.
     """
 
     end = b"\n\n"
@@ -51,16 +51,20 @@ class ServerSent:
         """The data of one event; None when it has none."""
         if block[:6] == b"data: " and b"\n" not in block:
             return block[6:].strip() or None
-        return b"\n".join(_data_lines(block)).strip() or None
+        fields = list(_fields(block))
+        if any(_tells_error(name, value.strip()) for name, value in fields):
+            return b'{"error":true}'
+        return b"\n".join(value for name, value in fields if name == b"data").strip() or None
 
 
-def _data_lines(block: bytes) -> Iterator[bytes]:
+def _fields(block: bytes) -> Iterator[tuple[bytes, bytes]]:
     for line in block.split(b"\n"):
         name, _, value = line.partition(b":")
-        if name == b"data":
-            yield value.removeprefix(b" ")
-        elif name == b"error":
-            yield b'{"error":%b}' % value
+        yield name, value.removeprefix(b" ")
+
+
+def _tells_error(name: bytes, value: bytes) -> bool:
+    return value == b"error" if name == b"event" else name == b"error" and value not in (b"", b"null")
 
 
 class JsonLines:

@@ -66,7 +66,7 @@ class Point:
     alone: bool
     """No other model of the window asked the same servers."""
     recorded: int
-    """Requests of the window that were recorded, those of all its models."""
+    """Requests of the window that were recorded and not cut off before their send, those of all its models."""
     readings: tuple[Readings, ...]
     judging: Judging
 

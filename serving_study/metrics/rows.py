@@ -57,10 +57,12 @@ def points(
 
 
 def _asked(metrics: pa.Table) -> dict[Key, Counter[str]]:
-    """Requests of each point by server."""
+    """Requests of each point by server; those that an interrupt came before count as none."""
     found: dict[Key, Counter[str]] = {}
-    for workload, model, server in zip(*(metrics[n].to_pylist() for n in ("workload", "model", "server")), strict=True):
-        found.setdefault((str(workload), str(model)), Counter())[str(server)] += 1
+    columns = ("workload", "model", "server", "error", "sent_ns")
+    for workload, model, server, error, sent in zip(*(metrics[n].to_pylist() for n in columns), strict=True):
+        started = error != "interrupted" or sent is not None
+        found.setdefault((str(workload), str(model)), Counter())[str(server)] += started
     return found
 
 

@@ -60,7 +60,7 @@ def _client_lag(point: Point) -> Found:
 def _load(point: Point) -> Found:
     asked = point.window.asked
     if point.recorded < asked:
-        yield "LOAD_NOT_DELIVERED", f"{point.recorded} of {asked} requests of the schedule were recorded"
+        yield "LOAD_NOT_DELIVERED", f"{point.recorded} of {asked} requests of the schedule were sent and recorded"
         return
     values, limit = point.measured("send_lag"), point.judging.limits.send_lag_ms
     if len(values):

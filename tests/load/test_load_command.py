@@ -62,12 +62,20 @@ def test_open_loop_prints_json(server, tmp_path):
 
 @pytest.mark.parametrize(
     ("model", "code", "advice"),
-    [("unauthorized", "http-401", "key"), ("not-found", "http-404", "--model"), ("html", "html", "web site")],
+    [
+        ("unauthorized", "http-401", "key"),
+        ("not-found", "http-404", "--model"),
+        ("too-many", "http-429", "429 Too Many Requests; lower the load"),
+        ("broken", "http-500", "its log"),
+        ("overloaded", "http-503", "503 Service Unavailable; the server failed"),
+        ("html", "html", "web site"),
+    ],
 )
 def test_what_a_server_refuses_is_named_with_what_to_try(server, tmp_path, model, code, advice):
     done = load(server.url, tmp_path, "--concurrency", "1", "--requests", "2", "--json", model=model)
     assert done.returncode == 1
-    assert json.loads(done.stdout)["errors"] == {code: 2}
+    found = json.loads(done.stdout)
+    assert found["errors"] == {code: 2} and found["examples"][code].isprintable()
     assert code in done.stderr and advice in done.stderr
 
 

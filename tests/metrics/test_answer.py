@@ -71,6 +71,29 @@ def test_reasoning_under_its_old_and_its_new_name_counts_once():
     assert chat(both, both, delta("yes"), stop(), usage(3)).text == "so so yes"
 
 
+PARTS = {
+    "text in parts": ({"content": [{"type": "text", "text": "so"}, {"type": "image", "url": "x"}]}, "so"),
+    "thoughts in parts": ({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]}, "hm"),
+    "a thought as a string": (
+        {"content": [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "so"}]},
+        "hmso",
+    ),
+    "details of reasoning": ({"content": "", "reasoning_details": [{"type": "reasoning.text", "text": "hm"}]}, "hm"),
+    "a summary of reasoning": ({"reasoning_details": [{"type": "reasoning.summary", "summary": "hm"}]}, "hm"),
+    "details beside the same": ({"reasoning": "hm", "reasoning_details": [{"text": "h"}, {"text": "m"}]}, "hm"),
+    "hidden details": ({"content": "so", "reasoning_details": [{"type": "reasoning.encrypted", "data": "x"}]}, "so"),
+    "what is no part": ({"content": ["so", 7, None, {"text": None}]}, ""),
+}
+
+
+@pytest.mark.parametrize("how", PARTS)
+@pytest.mark.parametrize("times", [1, 20])
+def test_text_in_newer_fields_is_generated_text(how, times):
+    fields, text = PARTS[how]
+    said = chat(sse({"choices": [{"index": 0, "delta": fields, "finish_reason": None}]}) * times, delta("!"), stop())
+    assert (said.text, said.malformed) == (text * times + "!", 0)
+
+
 def test_running_usage_in_every_chunk_counts_the_last():
     chunks = [sse({"choices": [{"delta": {"content": "x"}}], "usage": {"completion_tokens": n}}) for n in (1, 2, 3)]
     said = chat(*chunks)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import gzip
 
 import pytest
-from raw_cell import DONE, END, MS, START, Asked, RawCell, delta, head, http_chunk, sse, stop, usage
+from raw_cell import DONE, END, MS, START, Asked, RawCell, delta, head, http_chunk, sse, stop, stream, usage
 
 from serving_study.metrics.derive import derive
+from serving_study.metrics.examples import examples
 from serving_study.metrics.point import Judging
 from serving_study.metrics.request import ERRORS
 
@@ -92,3 +93,47 @@ def test_a_request_that_was_never_sent_has_no_latency(tmp_path):
     assert {row[name] for name in ("ttft", "e2e", "ttft_sent", "send_lag", "connect", "tpot", "client_lag")} == {None}
     [rate] = [r for r in derived.points.to_pylist() if r["metric"] == "success_rate"]
     assert (rate["value"], rate["codes"]) == (0.0, "ERRORS_OVER_LIMIT")
+
+
+TOLD = {
+    "an error beside choices": (sse({"choices": [{"delta": {"content": "b"}}], "error": {"message": "boom"}}), True),
+    "an error beside empty choices": (sse({"choices": [], "error": "boom"}), True),
+    "an object of errors": (sse({"object": "error", "message": "boom", "code": 500}), True),
+    "an event called error": (b'event: error\ndata: {"message": "boom"}\n\n', True),
+    "an event called error that is no JSON": (b"event: error\ndata: boom\n\n", True),
+    "an error field": (b'error: {"code": 500}\n\n', True),
+    "an error field that is no JSON": (b"error: boom\n\n", True),
+    "a finish reason of error": (stop("error"), True),
+    "a finish reason of abort": (stop("abort"), True),
+    "no error beside choices": (sse({"choices": [{"delta": {"content": "b"}}], "error": None}), False),
+    "no error on its own": (sse({"error": None}), False),
+    "an empty error field": (b"error: null\n\n", False),
+    "another event": (b"event: token\n" + delta("b"), False),
+}
+
+
+@pytest.mark.parametrize("told", TOLD)
+def test_an_error_in_mid_stream_is_no_answer_however_the_server_tells_it(told, tmp_path):
+    event, failed = TOLD[told]
+    body = delta("a") + event + stop() + usage(2) + DONE
+    assert one(tmp_path, head() + http_chunk(body) + END)["error"] == ("stream-error" if failed else None)
+
+
+@pytest.mark.parametrize(
+    ("code", "data", "said"),
+    [
+        ("http-400", whole(b'{"error": "no such field"}', "400 Bad Request"), '{"error": "no such field"}'),
+        ("http-500", whole(b"\x1b[31mred\r\n\xff", "500 Oops"), "\\x1b[31mred\\r\\n\ufffd"),
+        ("http-503", whole("\u202eabc한국".encode(), "503 Oops"), "\\u202eabc한국"),
+        ("http-502", whole(b"x" * 1000, "502 Oops"), "x" * 200 + "..."),
+        ("not-http", b"SSH-2.0-OpenSSH_9.6\r\n", "SSH-2.0-OpenSSH_9.6"),
+        ("stream-error", head() + http_chunk(delta("y") * 9 + b'data: {"error": "boom"}\n\n') + END, '"boom"}'),
+    ],
+)
+def test_one_answer_of_each_error_is_shown_and_cannot_move_the_cursor(code, data, said, tmp_path):
+    good = Asked(stream(["a", "b"]), max_tokens=2)
+    bad = [Asked([(50 * MS, data)], outcome="closed"), Asked([(50 * MS, whole(b"another", "418 Teapot"))])]
+    file = RawCell(tmp_path, [good, *bad]).write()
+    shown = examples(tmp_path / "chunks.parquet", derive(file, Judging()).metrics)
+    assert set(shown) == {code, "http-418"} and shown["http-418"] == "another"
+    assert shown[code].endswith(said) and shown[code].removeprefix("...").isprintable()
