@@ -73,8 +73,19 @@ STEADINESS = TableKind(
         WORKLOAD,
         number("drift", "1", "log(second half / first half) of throughput after the first quarter, mean over lives"),
         number("limit", "1", "most that counts as steady"),
-        Column("steady", "truth", "1", "the mean drift keeps the limit; false is NOT_STEADY", nullable=True),
+        Column(
+            "steady",
+            "truth",
+            "1",
+            "the mean drift keeps the limit; false is NOT_STEADY; null: not judged",
+            nullable=True,
+        ),
         integer("lives", "1", "lives behind the mean"),
+        text(
+            "reason",
+            "why it was not judged: too-few-requests, too-noisy or no-data in most lives, or few-lives",
+            nullable=True,
+        ),
     ),
 )
 MIX = TableKind(
@@ -114,7 +125,10 @@ CAPACITY = TableKind(
         text("language", "language of the worst cell"),
         integer("cells", "1", "models x languages that were judged"),
         integer("lives", "1", "fewest lives of a cell"),
-        text("verdict", "kept: every cell's interval lies above the target; missed: one lies below it; undecided"),
+        text(
+            "verdict",
+            "kept: every cell's interval lies above the target; missed: one lies below it; undecided: neither, or cells were left out",
+        ),
     ),
 )
 DECISIONS = TableKind(
@@ -206,11 +220,14 @@ SCORES = TableKind(
 )
 CLAIMS = TableKind(
     "claims",
-    "one published number beside what was measured with one deployment",
-    ("claim", "deployment"),
+    "one published number beside what was measured with one deployment under one load",
+    ("claim", "deployment", "workload"),
     (
         text("claim", "id of the claim in its file"),
         text("deployment", "deployment that it is held against, or two as a/b; empty when there is none"),
+        text(
+            "workload", "load that it is held against, since none was stated; all: nothing compares, or no load matters"
+        ),
         text("metric", "metric that is claimed, or recommendation"),
         text("engine", "engine, or two as a/b for a ratio; all"),
         text("model", "model, or all"),
@@ -229,7 +246,8 @@ CLAIMS = TableKind(
         text(
             "reason",
             "why it is not comparable: no-metric, engine-not-measured, model-not-measured, language-not-measured, "
-            "other-hardware, reserved-against-used, other-weights, not-measured, not-decided or one-life",
+            "model-not-stated, other-hardware, reserved-against-used, other-weights, early-stop, not-measured, "
+            "not-decided, no-spread or one-life",
             nullable=True,
         ),
     ),
@@ -243,15 +261,17 @@ CONTRADICTIONS = TableKind(
             "check",
             "same-quantity: one quantity has several values; whole-outside-parts: a whole lies outside the range of its "
             "languages; mean-of-languages: a value is the plain mean of rows of different lengths; sum: parts do not add up; "
-            "ratio: a stated ratio is not that of its numbers; quantile: a mean lies above the 95th percentile; "
+            "share: a percentage is not that of its numbers; ratio: a stated ratio is not that of its numbers; "
+            "stated-ratios: two stated ratios of one pair differ; quantile: a mean lies above the 95th percentile; "
             "best: two are called the best; by-length: fastest only because its answers were shortest; "
             "unlike: unlike things are compared",
         ),
-        text("about", "what it is about"),
+        text("about", "whose numbers of which metric, as they were printed"),
         text("claims", "ids of the claims, comma-joined"),
         number("first", "see unit", "the published number; by-length: tokens of its answers"),
-        number("second", "see unit", "the number that contradicts it; by-length: tokens/s"),
-        UNIT,
+        text("unit", "unit of the first number"),
+        number("second", "see second_unit", "the number that contradicts it; by-length: tokens/s; unlike: null"),
+        text("second_unit", "unit of the second number"),
     ),
 )
 ANSWERS = (

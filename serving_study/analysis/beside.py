@@ -9,16 +9,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from serving_study.analysis.capacity import share_interval
 from serving_study.analysis.contrasts import ratio
-from serving_study.analysis.estimates import LEVEL, mean_over_lives
+from serving_study.analysis.estimates import LEVEL, is_share, mean_over_lives
 from serving_study.analysis.facts import rows
 from serving_study.analysis.mix import block_means
-from serving_study.analysis.published import ALL, Claim, Published, RatioClaim
+from serving_study.analysis.published import ALL, UNSTATED, Claim, Published, RatioClaim
 from serving_study.study.types import Study
 
 Row = dict[str, Any]
 _EMPTY: Row = {
     "deployment": "",
+    "workload": ALL,
     "metric": "",
     "engine": "",
     "model": ALL,
@@ -48,6 +50,8 @@ class Measured:
     accelerators: Mapping[str, str]
     """Deployment to the accelerators that it ran on."""
     recommendations: pd.DataFrame
+    short: pd.DataFrame
+    """Points left out because their answers stopped early."""
 
     def of_engine(self, engine: str) -> list[str]:
         """Deployments of an engine."""
@@ -55,7 +59,10 @@ class Measured:
 
 
 def claim_rows(p: Published, m: Measured) -> Iterator[Row]:
-    """Rows of ``answers.CLAIMS``: every claim, once for each deployment of its engine."""
+    """Rows of ``answers.CLAIMS``: every claim, once for each deployment of its engine and each load.
+
+    The published numbers state no load, so that none of the measured ones is the right one.
+    """
     for name, claim in p.claims.items():
         value, unit = claim.exact
         row = _EMPTY | {
@@ -66,7 +73,8 @@ def claim_rows(p: Published, m: Measured) -> Iterator[Row]:
             **claim.model_dump(include=_ABOUT),
         }
         for deployment in m.of_engine(claim.engine) or [""]:
-            yield row | {"deployment": deployment} | _beside(p, m, claim, deployment)
+            for found in _beside(p, m, claim, deployment):
+                yield row | {"deployment": deployment} | found
     for name, stated in p.ratios.items():
         row = _EMPTY | {
             "claim": name,
@@ -78,7 +86,8 @@ def claim_rows(p: Published, m: Measured) -> Iterator[Row]:
         row |= {"engine": f"{stated.of}/{stated.to}", "language": stated.language}
         both = [(a, b) for a in m.of_engine(stated.of) for b in m.of_engine(stated.to)]
         for a, b in both or [("", "")]:
-            yield row | {"deployment": f"{a}/{b}" if a else ""} | _ratio_beside(p, m, stated, a, b)
+            for found in _ratio_beside(p, m, stated, a, b):
+                yield row | {"deployment": f"{a}/{b}" if a else ""} | found
     for use_case, engines in p.recommendations.items():
         row = _EMPTY | {"claim": f"recommendation-{use_case}", "metric": "recommendation", "named": engines}
         yield row | _recommendation_beside(p, m, use_case, engines)
@@ -93,10 +102,12 @@ def _why_not(
     """Why a claim cannot be held against these deployments."""
     if not all(deployments):
         return "engine-not-measured"
-    if not any(m.points["metric"] == metric):
+    if not any(m.points["metric"] == metric) and not any(m.short["metric"] == metric):
         return "no-metric"
     if any(p.accelerator not in m.accelerators.get(d, "") for d in deployments):
         return "other-hardware"
+    if model == UNSTATED:
+        return "model-not-stated"
     wanted = {model} if model != ALL else set(p.models)
     if any(wanted - set(m.study.deployments[d].models) for d in deployments):
         return "model-not-measured"
@@ -104,38 +115,70 @@ def _why_not(
     return "language-not-measured" if languages - set(m.study.languages) else None
 
 
-def _cells(p: Published, m: Measured, deployment: str, metric: str, model: str, language: str) -> pd.DataFrame:
-    """Values of the claim's own models and languages: rows are cells, columns blocks that have them all."""
-    found = m.points[(m.points["deployment"] == deployment) & (m.points["metric"] == metric)]
-    found = found[found["model"].isin([model] if model != ALL else [*p.models, "*"])]
-    found = found[found["language"].isin([language] if language != ALL else p.languages)]
-    return found.pivot_table(index=["model", "language", "workload"], columns="block", values="value").dropna(axis=1)
+def _loads(m: Measured, metric: str) -> list[str]:
+    """Loads under which a metric was measured; ``*`` for what belongs to a whole life."""
+    return sorted({w for points in (m.points, m.short) for w in points[points["metric"] == metric]["workload"]})
 
 
-def _beside(p: Published, m: Measured, claim: Claim, deployment: str) -> Row:
-    about = (claim.metric, claim.model, claim.language)
-    reason = "no-metric" if claim.metric == "requests" else _why_not(p, m, [deployment], *about)
+def _own(p: Published, points: pd.DataFrame, deployment: str, claim: Claim | RatioClaim, load: str) -> pd.DataFrame:
+    """Points of the claim's own metric, models and languages under one load."""
+    model = claim.model if isinstance(claim, Claim) else ALL
+    found = points[(points["deployment"] == deployment) & (points["metric"] == claim.metric)]
+    found = found[(found["workload"] == load) & found["model"].isin([model] if model != ALL else [*p.models, "*"])]
+    return found[found["language"].isin([claim.language] if claim.language != ALL else p.languages)]
+
+
+def _cells(own: pd.DataFrame) -> pd.DataFrame:
+    """Values: rows are cells, columns blocks that have them all."""
+    return own.pivot_table(index=["model", "language"], columns="block", values="value").dropna(axis=1)
+
+
+def _beside(p: Published, m: Measured, claim: Claim, deployment: str) -> Iterator[Row]:
+    reason = _why_not(p, m, [deployment], claim.metric, claim.model, claim.language)
     if reason:
-        return {"reason": reason}
-    cells = _cells(p, m, deployment, *about).to_numpy(dtype=np.float64)
+        yield {"reason": reason}
+        return
+    for load in _loads(m, claim.metric):
+        place = {"workload": ALL if load == "*" else load}
+        own, short = (_own(p, points, deployment, claim, load) for points in (m.points, m.short))
+        measured = _measured(own, claim.metric)
+        if measured is None or len(short):
+            yield place | {"reason": "early-stop" if len(short) else "not-measured"}
+        else:
+            yield place | measured | _verdict(claim.exact[0], claim.rounding, measured)
+
+
+def _measured(own: pd.DataFrame, metric: str) -> Row | None:
+    """Mean over lives with its interval; of a share the interval that its requests allow."""
+    cells = _cells(own)
     if not cells.size:
-        return {"reason": "not-measured"}
-    found = mean_over_lives(block_means(cells, plain=False))
-    measured = {k: found[k] for k in ("value", "low", "high")} | {"lives": cells.shape[1]}
-    return measured | _verdict(claim.exact[0], claim.rounding, measured)
+        return None
+    if not is_share(metric):
+        found = mean_over_lives(block_means(cells.to_numpy(dtype=np.float64), plain=False))
+        return {k: found[k] for k in ("value", "low", "high")} | {"lives": cells.shape[1]}
+    lives = own[own["block"].isin(cells.columns)]
+    low, high = share_interval(lives, LEVEL)
+    known = {"low": low, "high": high} if cells.shape[1] > 1 else {"low": None, "high": None}
+    return {"value": float(np.average(lives["value"], weights=lives["n"])), **known, "lives": cells.shape[1]}
 
 
-def _ratio_beside(p: Published, m: Measured, stated: RatioClaim, a: str, b: str) -> Row:
+def _ratio_beside(p: Published, m: Measured, stated: RatioClaim, a: str, b: str) -> Iterator[Row]:
     reason = _why_not(p, m, [a, b], stated.metric, ALL, stated.language)
     if not reason and "memory" in stated.metric and p.engines[stated.of].memory != p.engines[stated.to].memory:
         reason = "reserved-against-used"
     if not reason and _types(m, a) != _types(m, b):
         reason = "other-weights"
     if reason:
-        return {"reason": reason}
-    means = [_cells(p, m, d, stated.metric, ALL, stated.language).map(np.log).mean().map(np.exp) for d in (a, b)]
-    measured = ratio([means[0]], [means[1]])
-    return measured | _verdict(stated.ratio, stated.rounding, measured)
+        yield {"reason": reason}
+        return
+    for load in _loads(m, stated.metric):
+        place = {"workload": ALL if load == "*" else load}
+        if any(len(_own(p, m.short, d, stated, load)) for d in (a, b)):
+            yield place | {"reason": "early-stop"}
+            continue
+        means = [_cells(_own(p, m.points, d, stated, load)).map(np.log).mean().map(np.exp) for d in (a, b)]
+        measured = ratio([means[0]], [means[1]])
+        yield place | measured | _verdict(stated.ratio, stated.rounding, measured)
 
 
 def _types(m: Measured, deployment: str) -> dict[str, str]:

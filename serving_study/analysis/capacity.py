@@ -25,6 +25,8 @@ class Users:
     """Fewest users at which a cell missed it; None when no load was too much."""
     undecided: bool
     """A load between was neither kept nor missed."""
+    whole: bool
+    """Every model and language was judged under those loads that were not decided."""
     lives: int
 
 
@@ -42,11 +44,16 @@ def capacity_rows(study: Study, points: pd.DataFrame) -> Iterator[dict[str, Any]
                 "unit": "request" if load.concurrency is not None else "1/s",
                 "target": objective.attainment,
                 "level": LEVEL,
-                **_worst(own, objective.attainment),
+                **_worst(own, objective.attainment, _cells(study, str(deployment))),
             }
 
 
-def _worst(own: pd.DataFrame, target: float) -> dict[str, Any]:
+def _cells(study: Study, deployment: str) -> int:
+    """Models x languages of a deployment's mix."""
+    return len(study.deployments[deployment].models) * len(study.languages)
+
+
+def _worst(own: pd.DataFrame, target: float, of: int) -> dict[str, Any]:
     cells = []
     groups = own.groupby(CELL, sort=True)
     for (model, language), lives in groups:
@@ -55,7 +62,8 @@ def _worst(own: pd.DataFrame, target: float) -> dict[str, Any]:
         cells.append((mean, low, high, model, language, len(lives)))
     lives_least = min(c[5] for c in cells)
     missed = [c for c in cells if c[2] < target]
-    kept = all(c[1] >= target for c in cells) and lives_least > 1
+    # a cell that was left out may be the one that misses
+    kept = len(cells) == of and all(c[1] >= target for c in cells) and lives_least > 1
     mean, low, high, model, language, _ = min(missed or cells)
     return {
         "attainment": mean,
@@ -82,8 +90,9 @@ def share_interval(lives: pd.DataFrame, level: float) -> tuple[float, float]:
     return low, high
 
 
-def users(capacity: pd.DataFrame, slo: str, deployment: str) -> Users | None:
+def users(study: Study, capacity: pd.DataFrame, slo: str, deployment: str) -> Users | None:
     """How many concurrent users keep an objective; None when it was not measured in a closed loop."""
+    of = _cells(study, deployment)
     own = capacity[(capacity["slo"] == slo) & (capacity["deployment"] == deployment) & (capacity["unit"] == "request")]
     if own.empty:
         return None
@@ -97,5 +106,6 @@ def users(capacity: pd.DataFrame, slo: str, deployment: str) -> Users | None:
         kept=int(kept) if pd.notna(kept) else 0,
         missed=int(missed) if pd.notna(missed) else None,
         undecided=not undecided.empty,
+        whole=bool((undecided["cells"] == of).all()),
         lives=int(own["lives"].min()),
     )

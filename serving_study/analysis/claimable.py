@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+
+from serving_study.study.types import Slo
 
 _NAMED = (
     "output_throughput",
@@ -29,3 +31,14 @@ def tail(metric: str) -> bool:
 def of_memory(metric: str) -> bool:
     """Whether a metric is of memory, where what is reserved cannot be compared with what is used."""
     return metric.startswith(("memory", "device_memory"))
+
+
+def of_whole_answers(metric: str, slos: Mapping[str, Slo]) -> bool:
+    """Whether a metric counts whole answers, so that shorter ones flatter it.
+
+    Rates and times per token stay true of short answers, and so does an objective without a limit on the whole answer.
+    """
+    start, _, slo = metric.partition("_")
+    if start == "attainment":
+        return slo in slos and slos[slo].e2e_ms is not None
+    return start in ("e2e", "goodput") or metric == "request_throughput"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,17 +13,16 @@ import pandas as pd
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
+from serving_study.analysis.claimable import of_whole_answers
 from serving_study.load.record import Cell
 from serving_study.metrics.derive import derive
 from serving_study.metrics.point import Judging
 from serving_study.metrics.validity import fatal
 from serving_study.study.errors import StudyError
-from serving_study.study.types import Deployment, Model
+from serving_study.study.types import Deployment, Model, Slo
 
 SAME_SESSION_NS = 6 * 3600 * 10**9
 """Cells of one replicate further apart than this were not measured in one block."""
-RESERVING = ("vllm", "sglang")
-"""Engines that take a share of the memory at start, whatever they use of it."""
 Key = tuple[str, str, int]
 
 
@@ -110,13 +109,11 @@ def sessions(cells: Iterable[Cell]) -> dict[Key, str]:
     return found
 
 
-def reserves(deployment: Deployment) -> bool:
-    """Whether the engine reserves a share of the memory at start."""
-    return deployment.engine in RESERVING or bool(deployment.memory_share)
+def points_of(cells: Sequence[Measured], reserving: Collection[str] = ()) -> pd.DataFrame:
+    """All points of all cells, each with its block, host and type of weights.
 
-
-def points_of(cells: Sequence[Measured]) -> pd.DataFrame:
-    """All points of all cells, each with its block, host and type of weights."""
+    ``reserving``: deployments whose engine says that it reserves memory, whatever it uses of it.
+    """
     frames = []
     for m in cells:
         models, deployment = m.models, m.deployment
@@ -126,7 +123,7 @@ def points_of(cells: Sequence[Measured]) -> pd.DataFrame:
                 block=m.block,
                 host=m.cell.host.name,
                 weights=m.points["model"].astype(str).map(types).fillna(whole_weights(types)),
-                reserves=reserves(deployment),
+                reserves=m.cell.deployment in reserving or bool(deployment.memory_share),
                 codes=m.points["codes"].astype(str),
             )
         )
@@ -138,9 +135,21 @@ def whole_weights(types: Mapping[str, str]) -> str:
     return ",".join(f"{name}:{kind}" for name, kind in sorted(types.items()))
 
 
-def comparable(points: pd.DataFrame) -> pd.DataFrame:
-    """The points that may be compared: no fatal code, and requests enough for the metric."""
-    return points[~points["fatal"] & (points["n"] >= points["needs"])]
+def comparable(points: pd.DataFrame, slos: Mapping[str, Slo] | None = None) -> pd.DataFrame:
+    """The points that may be compared: those that nothing takes out, see ``left_out``."""
+    return points[left_out(points, slos) == ""]
+
+
+def left_out(points: pd.DataFrame, slos: Mapping[str, Slo] | None = None) -> pd.Series[str]:
+    """Why each point takes no part in comparisons; empty where it does.
+
+    ``invalid``: a fatal code; ``too-few-requests`` for the metric; ``early-stop``: answers ended before the tokens asked
+    for, so that what is counted by whole answers is of less work. ``slos`` tells which objectives limit whole answers.
+    """
+    whole = {m: of_whole_answers(m, slos or {}) for m in points["metric"].unique()}
+    stopped = points["codes"].astype(str).str.split(",").map(lambda codes: "EARLY_STOP" in codes).astype(bool)
+    why = pd.Series("", index=points.index).mask(stopped & points["metric"].map(whole).astype(bool), "early-stop")
+    return why.mask(points["n"] < points["needs"], "too-few-requests").mask(points["fatal"].astype(bool), "invalid")
 
 
 def cell_rows(cells: Sequence[Measured]) -> list[dict[str, Any]]:

@@ -28,6 +28,7 @@ from serving_study.analysis.claimable import claimed, of_memory, tail
 from serving_study.analysis.cube import Better, Cube, cube
 from serving_study.analysis.families import ALPHA
 from serving_study.analysis.tables import CHAMPIONS, PAIRS
+from serving_study.analysis.unheld import Unheld
 from serving_study.analysis.verdicts import Family, families, lives_to_show, measured
 from serving_study.study.errors import StudyError
 
@@ -36,10 +37,13 @@ ALL = "all"
 COLUMNS = ("deployment", "model", "language", "workload", "metric", "better", "value", "block", "life")
 
 
-def compare(frame: pd.DataFrame, metrics: Sequence[str] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+def compare(
+    frame: pd.DataFrame, metrics: Sequence[str] | None = None, short: pd.DataFrame | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Pairs with ratios, intervals and verdicts, and champions with Holm's p-values.
 
-    ``metrics``: those to compare; by default all that may be claimed. Raises StudyError if a column is missing.
+    ``metrics``: those to compare; by default all that may be claimed. ``short``: values that take no part because answers
+    stopped early; what they leave without a comparison is said. Raises StudyError if a column is missing.
     """
     missing = [c for c in COLUMNS if c not in frame]
     if missing:
@@ -47,8 +51,17 @@ def compare(frame: pd.DataFrame, metrics: Sequence[str] | None = None) -> tuple[
     names = claimed(frame["metric"].unique()) if metrics is None else list(metrics)
     directions: dict[str, Better] = {str(m): b for m, b in frame.groupby("metric")["better"].first().items()}
     values = cube(frame, directions, names)
-    if len(values.deployments) < 2 or not values.metrics:
-        return PAIRS.frame([]), CHAMPIONS.frame([])
+    pairs, champions = _held(frame, values, directions) if len(values.deployments) > 1 and values.metrics else ([], [])
+    if short is not None and len(short):
+        unheld = Unheld(frame, short, "early-stop")
+        pairs, champions = [*pairs, *unheld.pairs()], list(unheld.champions(champions))
+    return PAIRS.frame(pairs), CHAMPIONS.frame(champions)
+
+
+def _held(
+    frame: pd.DataFrame, values: Cube, directions: dict[str, Better]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Rows of both tables for what can be compared."""
     claimable = {
         "headline": np.array([directions[m] != "neither" for m in values.metrics]),
         "cell": np.array([directions[m] != "neither" and not tail(m) for m in values.metrics]),
@@ -56,7 +69,7 @@ def compare(frame: pd.DataFrame, metrics: Sequence[str] | None = None) -> tuple[
     both = families(values, claimable, _comparable(frame, values))
     pairs = [row for family in both for row in _pair_rows(values, family)]
     champions = [row for family in both for row in _champion_rows(values, family)]
-    return PAIRS.frame(pairs), CHAMPIONS.frame(champions)
+    return pairs, champions
 
 
 def _comparable(frame: pd.DataFrame, values: Cube) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -152,7 +165,7 @@ def _champion_rows(values: Cube, family: Family) -> Iterator[dict[str, Any]]:
                 verdict, reason = _champion_verdict(family, metric, mine, winner, m, c)
                 yield {
                     **_subject(family.scope, metric, place),
-                    "weights": values.weight_names[number] if family.scope == "cell" else _held(values, mine[0]),
+                    "weights": values.weight_names[number] if family.scope == "cell" else _kinds_of(values, mine[0]),
                     "winner": values.deployments[winner] if winner >= 0 else None,
                     "leader": values.deployments[leader] if leader >= 0 else None,
                     "rivals": ",".join(values.deployments[e] for e in mine),
@@ -185,7 +198,7 @@ def _champion_verdict(
     return "not-comparable", "reserved-against-used"
 
 
-def _held(values: Cube, deployment: int) -> str:
+def _kinds_of(values: Cube, deployment: int) -> str:
     """Types of weights of a deployment, as model:type, comma-joined."""
     held = {
         (cell[0], values.weight_names[values.weights[deployment, j]])

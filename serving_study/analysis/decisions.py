@@ -15,7 +15,7 @@ from serving_study.analysis.contrasts import Blocks
 from serving_study.analysis.estimates import LEVEL, mean_over_lives
 from serving_study.analysis.facts import rows
 from serving_study.analysis.languages import base_language
-from serving_study.study.types import Study
+from serving_study.study.types import Deployment, Study
 
 GIGABYTE = 1e9
 MILLION = 1e6
@@ -75,7 +75,7 @@ def decision_rows(e: Evidence) -> Iterator[Answer]:
 def _users(e: Evidence) -> Iterator[Answer]:
     for slo in e.study.slos:
         for deployment in e.study.deployments:
-            found = users(e.capacity, slo, deployment)
+            found = users(e.study, e.capacity, slo, deployment)
             if found is not None:
                 yield {"case": slo, "deployment": deployment, "unit": "request", **_of_users(found)}
 
@@ -85,7 +85,7 @@ def _of_users(found: Users) -> Answer:
     if found.lives < 2:
         return row | {"value": None, "low": None, "high": None} | _open("one-life", "more-lives")
     if found.undecided:
-        return row | {"value": None} | _open("interval-spans-target", "more-lives")
+        return row | {"value": None} | _open(_why_undecided(found), "more-lives")
     if found.missed is None:
         return row | {"verdict": "at-least", "next_step": "more-load"}
     if found.kept == 0:
@@ -93,10 +93,14 @@ def _of_users(found: Users) -> Answer:
     return row | {"verdict": "answered"}
 
 
+def _why_undecided(*found: Users) -> str:
+    return "interval-spans-target" if all(u.whole for u in found) else "cells-left-out"
+
+
 def _slo(e: Evidence) -> Iterator[Answer]:
     """The deployment that carries more users than any rival, if even its least is more than their most."""
     for slo in e.study.slos:
-        found = {d: u for d in e.study.deployments if (u := users(e.capacity, slo, d)) is not None}
+        found = {d: u for d in e.study.deployments if (u := users(e.study, e.capacity, slo, d)) is not None}
         if not found:
             continue
         row: Answer = {"case": slo, "unit": "request", "lives": min(u.lives for u in found.values())}
@@ -124,7 +128,7 @@ def _slo(e: Evidence) -> Iterator[Answer]:
         elif all(u.kept == 0 and not u.undecided for u in found.values()):
             yield row | _open("none-keeps-slo", "less-load")
         elif any(u.undecided for u in found.values()):
-            yield row | _open("interval-spans-target", "more-lives")
+            yield row | _open(_why_undecided(*found.values()), "more-lives")
         elif any(u.missed is None for u in found.values()):
             yield row | _open("load-too-low", "more-load")
         else:
@@ -201,11 +205,40 @@ def _by_load(e: Evidence, table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(order=table["workload"].map(order)).sort_values("order", kind="stable")
 
 
+OF_WEIGHTS = ("dtype", "quantization")
+"""Options of servers that choose the type of the weights: deployments that differ in them differ in nothing else."""
+
+
 def _weights(e: Evidence) -> Iterator[Answer]:
-    """Deployments that differ in the type of their weights; what the type costs in quality is not measured."""
+    """Deployments that differ in the type of their weights; what the type costs in quality is not measured.
+
+    Where they differ in more than that, nobody knows what made the difference.
+    """
     for row in _headlines(e):
-        if not row["equal_weights"]:
+        a, b = (dict(_weights_of(e, row[side])) for side in ("a", "b"))
+        if all(a[m] == b[m] for m in a.keys() & b.keys()):
+            continue
+        also = _differ_also(e.study.deployments[row["a"]], e.study.deployments[row["b"]])
+        if also is None:
             yield _of_pair(row) | {"reason": row["reason"] or "quality-not-measured"}
+        else:
+            pair = {"case": row["metric"], "deployment": row["a"], "against": row["b"], "lives": row["lives"]}
+            yield pair | _open(also, "other-weights")
+
+
+def _differ_also(a: Deployment, b: Deployment) -> str | None:
+    """What two deployments differ in beside the type of their weights: their engine, or a setting; None: nothing."""
+    if (a.engine, a.version) != (b.engine, b.version):
+        return "engine-differs"
+    return None if _without_weights(a) == _without_weights(b) else "settings-differ"
+
+
+def _without_weights(d: Deployment) -> dict[str, Any]:
+    rest = d.model_dump(exclude={"weights", "port"})
+    for options in (rest["options"], *rest["model_options"].values()):
+        for name in OF_WEIGHTS:
+            options.pop(name, None)
+    return rest
 
 
 def _version(e: Evidence) -> Iterator[Answer]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import orjson
+import pandas as pd
 import pyarrow.parquet as pq
 
 from serving_study.analysis.collect import whole_weights
@@ -63,6 +65,30 @@ def kv_memory(records: Iterable[Json]) -> dict[tuple[str, str], float]:
     }
 
 
+def kv_rows(points: pd.DataFrame, capacity: Mapping[tuple[str, str], float]) -> Iterator[dict[str, Any]]:
+    """Rows of ``tables.KV_CACHE``; ``points`` may be compared, ``capacity`` is that of ``kv_memory``."""
+    seen = points[points["metric"] == "kv_used_peak"]
+    for (deployment, model, workload), own in seen.groupby(["deployment", "model", "workload"], sort=True):
+        told, room = own[own["value"].notna()], capacity.get((str(deployment), str(model)))
+        share = float(told["value"].max()) if len(told) else None
+        used = share * room if share is not None and room is not None else None
+        yield {
+            "deployment": deployment,
+            "model": model,
+            "workload": workload,
+            "share": share,
+            "capacity": room,
+            "used": used,
+            "lives": int(told["life"].nunique()),
+            "reason": "not-told" if used is None else None,
+        }
+
+
+def reserving(records: Iterable[Json]) -> set[str]:
+    """Deployments whose engine says that it reserves memory in advance."""
+    return {r["deployment"] for r in records if r.get("reserves", False)}
+
+
 def _pss(memory: Any) -> float | None:
     return memory.get("pss") if isinstance(memory, Mapping) else memory
 
@@ -76,10 +102,11 @@ def _total(parts: list[float | None]) -> float | None:
 def ledger_rows(records: Iterable[Json]) -> list[dict[str, Any]]:
     """Rows of ``tables.LEDGER``: each setting beside what ran, and whether all deployments agree on it."""
     settings = [(r["deployment"], s) for r in records for s in r["settings"]]
-    ran: dict[str, set[str]] = {}
-    for _, s in settings:
+    ran: dict[str, dict[str, dict[str, str]]] = {}
+    for deployment, s in settings:
         if s["ran"] is not None:
-            ran.setdefault(s["name"], set()).add(str(s["ran"]))
+            ran.setdefault(s["name"], {}).setdefault(deployment, {})[s.get("server", "")] = str(s["ran"])
+    unequal = {name for name, told in ran.items() if name not in _NO_SETTINGS and not _agree(told.values())}
     return [
         {
             "deployment": deployment,
@@ -89,10 +116,26 @@ def ledger_rows(records: Iterable[Json]) -> list[dict[str, Any]]:
             "ran": s["ran"],
             "source": s["source"],
             "status": _status(s["asked"], s["ran"]),
-            "equal": len(ran.get(s["name"], set())) <= 1,
+            "equal": s["name"] not in unequal,
         }
         for deployment, s in settings
     ]
+
+
+_NO_SETTINGS = ("model_name",)
+"""What a server tells of itself that makes no two deployments unequal."""
+
+
+def _agree(told: Iterable[Mapping[str, str]]) -> bool:
+    """Whether deployments run one setting alike; each tells server (or model) to value.
+
+    Servers of the same name are held against each other; without any, all values of one deployment against the other's.
+    """
+    for a, b in combinations(told, 2):
+        both = a.keys() & b.keys()
+        if any(a[s] != b[s] for s in both) or (not both and set(a.values()) != set(b.values())):
+            return False
+    return True
 
 
 def _status(asked: str | None, ran: str | None) -> str:

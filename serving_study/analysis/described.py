@@ -8,7 +8,7 @@ import pandas as pd
 
 from serving_study.analysis import tables
 from serving_study.analysis.estimates import is_share
-from serving_study.analysis.facts import Fact, Source, Value, fact_id, number, plain, rows, source, subject
+from serving_study.analysis.facts import Fact, Kind, Source, Value, fact_id, number, plain, rows, source, subject
 from serving_study.study.types import Study
 
 Frames = Mapping[str, pd.DataFrame]
@@ -25,6 +25,8 @@ def described(study: Study, frames: Frames) -> Iterator[Fact]:
     yield from _requests(frames["requests_summary"])
     yield from _settings(frames["ledger"])
     yield from _memory(frames["memory"])
+    yield from _kv_cache(frames["kv_cache"])
+    yield from _loading(frames["loading"])
     yield from _warmup(frames["warmup"])
     yield from _validity(frames["validity"])
 
@@ -73,6 +75,7 @@ def _counts(frames: Frames) -> Iterator[Fact]:
     cells, points, requests = frames["cells"], frames["points"], frames["requests_summary"]
     measured = points.drop_duplicates(["deployment", "language", "replicate", "model", "workload"])
     measured = measured[measured["model"] != "*"]
+    steady = frames["steadiness"]
     counts: list[tuple[str, str, int, str]] = [
         ("cells", "cells", len(cells), "1"),
         ("lives", "cells", cells["life"].nunique(), "1"),
@@ -80,6 +83,8 @@ def _counts(frames: Frames) -> Iterator[Fact]:
         ("hosts", "cells", cells["host"].nunique(), "1"),
         ("points", "points", len(measured), "1"),
         ("points-left-out", "points", int(measured["fatal"].sum()), "1"),
+        ("points-judged-steadiness", "steadiness", int(steady["steady"].notna().sum()), "1"),
+        ("points-not-judged-steadiness", "steadiness", int((steady["reason"] == "too-few-requests").sum()), "1"),
         ("values", "points", int(points["value"].notna().sum()), "1"),
         ("requests", "requests_summary", int(requests["requests"].sum()), "request"),
         ("requests-succeeded", "requests_summary", int(requests["succeeded"].sum()), "request"),
@@ -208,6 +213,36 @@ def _memory(frame: pd.DataFrame) -> Iterator[Fact]:
             "byte",
             lives=1,
             subject={**subject(row, *tables.MEMORY.key), "seen_by": row["source"]},
+        )
+
+
+def _kv_cache(frame: pd.DataFrame) -> Iterator[Fact]:
+    for row in rows(frame):
+        columns: tuple[tuple[str, Kind, str], ...] = (("used", "estimate", "byte"), ("share", "share", "1"))
+        for column, kind, unit in columns:
+            yield Fact(
+                fact_id("kv-cache", *(row[k] for k in tables.KV_CACHE.key), column),
+                kind,
+                row[column],
+                source(tables.KV_CACHE, row, column),
+                unit,
+                lives=row["lives"],
+                subject=subject(row, *tables.KV_CACHE.key),
+                reason=row["reason"] if row[column] is None else None,
+            )
+
+
+def _loading(frame: pd.DataFrame) -> Iterator[Fact]:
+    for row in rows(frame):
+        yield Fact(
+            fact_id("loading", *(row[k] for k in tables.LOADING.key)),
+            "estimate",
+            plain(row["value"]),
+            source(tables.LOADING, row, "value"),
+            str(row["unit"]),
+            n=int(row["n"]),
+            lives=1,
+            subject={**subject(row, *tables.LOADING.key), "held": str(row["held"])},
         )
 
 

@@ -51,6 +51,7 @@ def explained(frames: Frames) -> Iterator[Fact]:
             source(answers.STEADINESS, row, "drift"),
             lives=int(row["lives"]),
             subject=subject(row, *answers.STEADINESS.key, "drift", "limit"),
+            reason=row["reason"],
         )
     for kind in (
         answers.MIX,
@@ -66,6 +67,7 @@ def explained(frames: Frames) -> Iterator[Fact]:
 
 
 _INTERVAL = ("low", "high", "level")
+_UNITS = ("unit", "second_unit")
 
 
 def _columns(kind: TableKind, row: Row) -> Iterator[Fact]:
@@ -76,9 +78,9 @@ def _columns(kind: TableKind, row: Row) -> Iterator[Fact]:
     estimated = names[names.index("low") - 1] if "low" in names else None
     for column in kind.columns:
         value = plain(row[column.name])
-        if column.name in kind.key or column.name in (*_INTERVAL, "unit", "reason") or value is None or value == "":
+        if column.name in (*kind.key, *_INTERVAL, *_UNITS, "reason") or value is None or value == "":
             continue
-        unit = column.unit if column.unit != "see unit" else str(row["unit"])
+        unit = str(row[column.unit.removeprefix("see ")]) if column.unit.startswith("see ") else column.unit
         first = column.name == estimated
         yield Fact(
             fact_id(kind.name, *(row[k] for k in kind.key), column.name),

@@ -10,7 +10,7 @@ import pandas as pd
 
 from serving_study.analysis.contrasts import Blocks, ratio
 from serving_study.analysis.estimates import LEVEL, mean_over_lives
-from serving_study.study.types import Study, Workload
+from serving_study.study.types import Deployment, Study, Workload
 
 METRICS = ("output_throughput", "ttft_p50", "tpot_p50", "e2e_p50")
 
@@ -38,16 +38,23 @@ def _times(work: Workload, models: int) -> Workload:
 
 def alone(study: Study, deployment: str, model: str) -> str | None:
     """A deployment that differs from ``deployment`` only in holding no other model than ``model``."""
-    same = {"port", "models", "max_loaded"}
-    wanted = study.deployments[deployment].model_dump(exclude=same)
+    wanted = _of_one(study.deployments[deployment], model)
     return next(
         (
             name
             for name, d in study.deployments.items()
-            if name != deployment and d.models == (model,) and d.model_dump(exclude=same) == wanted
+            if name != deployment and d.models == (model,) and _of_one(d, model) == wanted
         ),
         None,
     )
+
+
+def _of_one(deployment: Deployment, model: str) -> dict[str, Any]:
+    """What a deployment's settings are to one of its models; where it answers and what else it holds are left out."""
+    found = deployment.model_dump(exclude={"port", "urls", "models", "max_loaded"})
+    for by_model in ("memory_share", "model_options"):
+        found[by_model] = found[by_model].get(model)
+    return found
 
 
 def interference_rows(study: Study, points: pd.DataFrame) -> Iterator[dict[str, Any]]:

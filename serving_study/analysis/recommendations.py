@@ -12,6 +12,7 @@ import pandas as pd
 from serving_study.analysis.collect import whole_weights
 from serving_study.analysis.cube import Cube, Floats, cube
 from serving_study.analysis.families import ALPHA, holm
+from serving_study.analysis.mix import mix_rows
 from serving_study.analysis.ratios import Ratio, overall
 from serving_study.analysis.verdicts import LIVES_FOR_HEADLINE, lives_to_show
 from serving_study.study.types import Study, UseCase
@@ -38,9 +39,15 @@ class Contest:
     """Metric to its log-ratio of leader against runner-up, above 0 where the leader is better."""
 
 
-def recommendation_rows(study: Study, points: pd.DataFrame, capacity: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows of ``answers.RECOMMENDATIONS``. Use cases are a family of their own: Holm over them, 5 % in all."""
-    contests = [c for name in study.use_cases for c in _contests(study, name, points, capacity)]
+def recommendation_rows(
+    study: Study, points: pd.DataFrame, capacity: pd.DataFrame, short: pd.DataFrame | None = None
+) -> list[dict[str, Any]]:
+    """Rows of ``answers.RECOMMENDATIONS``. Use cases are a family of their own: Holm over them, 5 % in all.
+
+    ``points`` may be compared; ``short`` are those that may not, because answers stopped early.
+    """
+    early = points.iloc[:0] if short is None else short
+    contests = [c for name in study.use_cases for c in _contests(study, name, points, early, capacity)]
     p = np.array([np.nan if c.p is None else c.p for c in contests])
     if not len(p):
         return []
@@ -51,23 +58,57 @@ def recommendation_rows(study: Study, points: pd.DataFrame, capacity: pd.DataFra
     ]
 
 
-def score_rows(study: Study, mix: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Rows of ``answers.SCORES``: every metric of a use case for every deployment, from the table ``mix``."""
+def score_rows(study: Study, points: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Rows of ``answers.SCORES``: every metric of a use case for every deployment that serves its models.
+
+    Each number is over the models and loads of the use case, in the cells that all those deployments have a value in.
+    """
     for name, case in study.use_cases.items():
-        loads = _loads(study, case)
+        models = _models(study, case)
+        own = points[
+            points["deployment"].isin([d for d, spec in study.deployments.items() if models <= set(spec.models)])
+        ]
         for metric, weight in case.weights.items():
-            # memory belongs to a whole life, whatever load the use case names
-            load = loads[0] if len(loads) == 1 and "memory" not in metric else ALL
-            rows = mix[(mix["metric"] == metric) & (mix["workload"] == load)]
-            for row in rows.to_dict("records"):
-                kept = {k: row[k] for k in ("metric", "deployment", "value", "low", "high", "level", "unit", "lives")}
-                yield {"use_case": name, "weight": weight, **kept}
+            shared = _shared(_of_case(study, case, own[own["metric"] == metric]))
+            for row in mix_rows(shared):
+                if row["workload"] == ALL:
+                    kept = {k: row[k] for k in _SCORE}
+                    yield {"use_case": name, "weight": weight, **kept}
 
 
-def _contests(study: Study, name: str, points: pd.DataFrame, capacity: pd.DataFrame) -> Iterator[Contest]:
-    case = study.use_cases[name]
-    models = set(case.models or study.models)
+_SCORE = ("metric", "deployment", "value", "low", "high", "level", "unit", "lives")
+
+
+def _models(study: Study, case: UseCase) -> set[str]:
+    return set(case.models or study.models)
+
+
+def _of_case(study: Study, case: UseCase, points: pd.DataFrame) -> pd.DataFrame:
+    """Points of the models and loads of a use case; none where it needs a load on all models and there is none.
+
+    What belongs to a whole life (memory) belongs to every model and load.
+    """
     loads = _loads(study, case)
+    if case.together and not loads:
+        return points.iloc[:0]
+    found = points[points["model"].isin(_models(study, case) | {"*"})]
+    return found[found["workload"].isin([*loads, "*"])] if loads else found
+
+
+def _shared(points: pd.DataFrame) -> pd.DataFrame:
+    """Points in cells that every deployment of ``points`` has a value in."""
+    points = points[points["value"].notna()]
+    count = points.groupby(["model", "language", "workload"])["deployment"].transform("nunique")
+    return points[count == points["deployment"].nunique()]
+
+
+def _contests(
+    study: Study, name: str, points: pd.DataFrame, short: pd.DataFrame, capacity: pd.DataFrame
+) -> Iterator[Contest]:
+    case = study.use_cases[name]
+    models = _models(study, case)
+    loads = _loads(study, case)
+    points, short = (_of_case(study, case, found) for found in (points, short))
     groups: dict[str, list[str]] = {}
     for deployment, d in study.deployments.items():
         if models <= set(d.models):
@@ -76,7 +117,7 @@ def _contests(study: Study, name: str, points: pd.DataFrame, capacity: pd.DataFr
     for weights, deployments in sorted(groups.items()):
         excluded = {d: why for d in deployments if (why := _misses(case, d, loads, capacity)) is not None}
         candidates = tuple(d for d in deployments if d not in excluded)
-        yield _contest(Contest(name, weights, candidates, excluded), case, models, deployments, loads, points)
+        yield _contest(Contest(name, weights, candidates, excluded), case, deployments, loads, points, short)
 
 
 def _loads(study: Study, case: UseCase) -> list[str]:
@@ -99,7 +140,7 @@ def _misses(case: UseCase, deployment: str, loads: list[str], capacity: pd.DataF
 
 
 def _contest(
-    c: Contest, case: UseCase, models: set[str], deployments: list[str], loads: list[str], points: pd.DataFrame
+    c: Contest, case: UseCase, deployments: list[str], loads: list[str], points: pd.DataFrame, short: pd.DataFrame
 ) -> Contest:
     """Weigh the candidates, or say why they cannot be."""
 
@@ -116,12 +157,13 @@ def _contest(
         return undecided("none-keeps-slo", "less-load")
     if len(c.candidates) == 1:
         return Contest(c.use_case, c.weights, c.candidates, c.excluded, "only-one-keeps-slo", leader=c.candidates[0])
-    found = points[points["deployment"].isin(c.candidates) & points["model"].isin(models | {"*"})]
-    if loads:
-        found = found[found["workload"].isin([*loads, "*"])]
+    found = points[points["deployment"].isin(c.candidates)]
     for metric in case.weights:
         have = found[(found["metric"] == metric) & (found["value"] > 0)]
-        if set(have["deployment"]) != set(c.candidates):
+        lacking = set(c.candidates) - set(have["deployment"])
+        if lacking & set(short[short["metric"] == metric]["deployment"]):
+            return undecided("early-stop", "equal-lengths")
+        if lacking:
             return undecided("not-measured", f"measure:{metric}")
         if len(set(have["reserves"])) > 1 and "memory" in metric:
             return undecided("reserved-against-used", "engine-tells")

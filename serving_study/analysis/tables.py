@@ -155,7 +155,8 @@ PAIRS = TableKind(
         ),
         text(
             "reason",
-            "why no more is said: one-life, few-lives, tail, described-only or reserved-against-used",
+            "why no more is said: one-life, few-lives, tail, described-only, reserved-against-used, or early-stop: answers "
+            "ended before the tokens asked for, so that whole answers do not compare",
             nullable=True,
         ),
     ),
@@ -237,6 +238,42 @@ MEMORY = TableKind(
         text("source", "who saw it: kernel, driver or engine"),
     ),
 )
+KV_CACHE = TableKind(
+    "kv_cache",
+    "one model of one deployment under one load: how much of its KV cache was in use at most",
+    ("deployment", "model", "workload"),
+    (
+        DEPLOYMENT,
+        MODEL,
+        WORKLOAD,
+        number(
+            "share", "1", "largest share of the KV cache in use, as the engine counts it, over all languages and lives"
+        ),
+        number("capacity", "byte", "memory for the KV cache of the model's server, as the engine tells"),
+        number("used", "byte", "share of the capacity; null where the engine does not tell one of them"),
+        integer("lives", "1", "valid lives behind the share"),
+        text("reason", "why there is no memory: not-told", nullable=True),
+    ),
+)
+LOADING = TableKind(
+    "loading",
+    "one measure of loading a model on demand, or of starting its server anew where models are fixed at start",
+    ("measure", "model", "deployment", "held"),
+    (
+        text(
+            "measure",
+            "cold-ttft, warm-ttft, turn-ttft (the models asked in turn), unload-time, memory-loaded, memory-back, start-time",
+        ),
+        MODEL,
+        DEPLOYMENT,
+        integer("held", "1", "models that the server may hold at once; 0: it has one model and was started anew"),
+        number("value", "see unit", "median over the rounds of one life; described, never ranked"),
+        number("least", "see unit", "smallest of the rounds"),
+        number("most", "see unit", "largest of the rounds"),
+        text("unit", "ns or byte"),
+        integer("n", "1", "rounds"),
+    ),
+)
 WARMUP = TableKind(
     "warmup",
     "one model of one deployment: how long until steady",
@@ -277,6 +314,6 @@ VALIDITY = TableKind(
     ),
 )
 TABLES = (
-    POINTS, CELLS, REQUESTS, ESTIMATES, PAIRS, CHAMPIONS, DEPLOYMENTS, LEDGER, MEMORY, WARMUP, WARMUP_CURVE,
-    VALIDITY, *ANSWERS,
+    POINTS, CELLS, REQUESTS, ESTIMATES, PAIRS, CHAMPIONS, DEPLOYMENTS, LEDGER, MEMORY, KV_CACHE, LOADING, WARMUP,
+    WARMUP_CURVE, VALIDITY, *ANSWERS,
 )  # fmt: skip

@@ -40,8 +40,6 @@ class Family:
     """Deployment ahead of every rival whether or not it is decided, -1 for none."""
     champion_p: Floats
     champion_p_holm: Floats
-    contested: Bools
-    """Where two rivals or more were measured."""
 
 
 def measured(cube: Cube) -> Bools:
@@ -126,7 +124,7 @@ def _family(
             )
     return Family(
         scope, budget, least, pairs, ratio, tested, p_holm, decided, local, each.last,
-        champion.winner, champion.leader, champion.p, champion.p_holm, champion.contested,
+        champion.winner, champion.leader, champion.p, champion.p_holm,
     )  # fmt: skip
 
 
@@ -138,7 +136,6 @@ class _Champions:
     p: Floats
     p_holm: Floats
     local: Floats
-    contested: Bools
 
 
 def _champions(
@@ -158,12 +155,10 @@ def _champions(
     shape = (*lead, len(labels), *p.shape[-2:])
     leader = np.full(shape, -1, dtype=np.int64)
     worst = np.full(shape, np.nan)
-    contested = np.zeros(shape, dtype=bool)
     for w, row in enumerate(labels):
         mine = (label == row)[:, None, :] & present
         many = mine.sum(-3) > 1
-        contested[..., w, :, :] = many & claimable[:, None]
-        worst[..., w, :, :] = np.where(contested[..., w, :, :], 1.0, np.nan)
+        worst[..., w, :, :] = np.where(many & claimable[:, None], 1.0, np.nan)
         for e in range(len(cube.deployments)):
             ahead = mine[..., e, :, :] & many
             largest = np.zeros(ahead.shape)
@@ -181,7 +176,7 @@ def _champions(
     each = holm(_flat(worst), budget)
     adjusted, local = np.reshape(each.adjusted, shape), np.reshape(each.local, shape)
     winner = np.where(np.reshape(each.holds, shape) & (leader >= 0), leader, -1)
-    return _Champions(labels, winner, leader, worst, adjusted, local, contested)
+    return _Champions(labels, winner, leader, worst, adjusted, local)
 
 
 def _flat(x: Floats) -> Floats:

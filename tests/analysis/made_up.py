@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pandas as pd
 from serving_study import engines
 from serving_study.__main__ import main
 from serving_study.analysis.estimates import is_share
+from serving_study.metrics.validity import fatal
 from serving_study.serving.containers import quick_start
 from serving_study.study.types import Study
 from tests.analysis.synthetic import Truth, points
@@ -35,6 +37,7 @@ QUICKSTART = Truth(
 )
 ENGINES = ("vllm", "sglang", "ollama")
 """A deployment of such a name is one of this engine, others are of llama.cpp."""
+RESERVING = ("vllm", "sglang")
 _OTHERS: tuple[tuple[str, float, str, int], ...] = (
     ("request_throughput", 4.0, "1/s", 1),
     ("character_throughput", 150.0, "character/s", 1),
@@ -115,7 +118,7 @@ def write_runs(
 ) -> Study:
     """Cells and deployments below ``root``, as measuring and ``derive`` leave them.
 
-    ``codes``: (deployment, language, replicate) to a fatal code of all its points.
+    ``codes``: (deployment, language, replicate) to a code of all its points.
     """
     s = study(truth)
     frame = points(truth, seed)
@@ -128,7 +131,7 @@ def write_runs(
         folder = root / "cells" / d / lang / f"r{r:02}"
         folder.mkdir(parents=True)
         own = of_cell.drop(columns=["block", "host", "weights", "reserves"]).assign(
-            codes=code, fatal=bool(code), reasons=json.dumps({code: "was seen"} if code else {})
+            codes=code, fatal=fatal({code: ""} if code else {}), reasons=json.dumps({code: "was seen"} if code else {})
         )
         own.drop_duplicates(["model", "workload", "metric"]).to_parquet(folder / "points.parquet", index=False)
         life = str(of_cell["life"].iloc[0])
@@ -169,6 +172,7 @@ def _other_metrics(truth: Truth, seed: int) -> pd.DataFrame:
 def _requests(truth: Truth, deployment: str, language: str, replicate: int, life: str) -> pd.DataFrame:
     rows = [
         {
+            "request": number,
             "workload": w,
             "model": m,
             "language": language,
@@ -188,9 +192,7 @@ def _requests(truth: Truth, deployment: str, language: str, replicate: int, life
             "measured": True,
             "text_language_ok": True,
         }
-        for w in truth.workloads
-        for m in truth.models
-        for i in range(truth.requests)
+        for number, (w, m, i) in enumerate(product(truth.workloads, truth.models, range(truth.requests)))
     ]
     return pd.DataFrame(rows)
 
@@ -245,6 +247,7 @@ def _deployment(folder: Path, s: Study, name: str, truth: Truth) -> None:
         "deployment": name,
         "engine": d.engine,
         "title": "llama.cpp",
+        "reserves": name in RESERVING,
         "plan": plan,
         "code": "0" * 12,
         "life": f"{name}-deploy",
@@ -287,6 +290,7 @@ def aggregate(root: Path, s: Study) -> Path:
         "--deploys": "deployments/*/deploy.json",
         "--warmups": "deployments/*/warmup.json",
         "--memory": "deployments/*/memory.parquet",
+        "--loading": "deployments/*/loading.json",
     }
     named = [part for option, pattern in files.items() for part in (option, *sorted(map(str, root.glob(pattern))))]
     claims = ["--claims", f"config/claims/{s.claims}.yaml"] if s.claims else []
@@ -294,10 +298,17 @@ def aggregate(root: Path, s: Study) -> Path:
     return root / "tables"
 
 
+def facts_of(root: Path, s: Study) -> dict[str, dict[str, Any]]:
+    """Facts of the runs below ``root`` by their ids."""
+    assert (
+        main(["facts", s.model_dump_json(), "--tables", str(aggregate(root, s)), "--out", str(root / "facts.json")])
+        == 0
+    )
+    return {fact["id"]: fact for fact in json.loads((root / "facts.json").read_text())["facts"]}
+
+
 def write_facts(root: Path, truth: Truth = QUICKSTART, seed: int = 1, **study_changes: Any) -> Path:
     """A whole made-up study below ``root``; the path of its ``facts.json``."""
     write_runs(root, truth, seed)
-    s = study(truth, **study_changes)
-    tables = aggregate(root, s)
-    assert main(["facts", s.model_dump_json(), "--tables", str(tables), "--out", str(root / "facts.json")]) == 0
+    facts_of(root, study(truth, **study_changes))
     return root / "facts.json"

@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from serving_study.analysis import answers
 from serving_study.analysis.beside import Measured, claim_rows
 from serving_study.analysis.compare import compare
-from serving_study.analysis.published import Published, contradictions, read_published
+from serving_study.analysis.contradicting import contradictions
+from serving_study.analysis.published import Published, read_published
 from serving_study.study.errors import StudyError
 from serving_study.study.types import Study
 from tests.analysis.made_up import study
@@ -38,38 +40,114 @@ def published() -> Published:
 
 @pytest.fixture(scope="module")
 def found(published: Published) -> pd.DataFrame:
-    return answers.CONTRADICTIONS.frame(contradictions(published)).set_index("about")
+    return answers.CONTRADICTIONS.frame(contradictions(published))
 
 
-@pytest.mark.parametrize(
-    ("check", "about", "first", "second"),
-    [
-        ("same-quantity", "output_throughput/vllm/throughput-vllm/throughput-vllm-recommended", 112, 332),
-        ("whole-outside-parts", "output_throughput/vllm/throughput-vllm", 112, 283.64),
-        ("same-quantity", "e2e_mean/vllm/latency-vllm/response-vllm", 207e6, 262e6),
-        ("same-quantity", "e2e_mean/ollama/latency-ollama/response-ollama", 151.76e6, 817e6),
-        ("ratio", "vllm-over-sglang-throughput/throughput-vllm/throughput-sglang", 4.786, 112 / 77),
-        ("mean-of-languages", "output_throughput/vllm/throughput-vllm-recommended", 332, 332.156667),
-        ("mean-of-languages", "e2e_mean/vllm/response-vllm", 262e6, 262.206667e6),
-        ("quantile", "e2e_p95/vllm/vllm-en-latency", 265e6, 404.79e6),
-        ("sum", "vllm-memory", 31.5e9, 30.9e9),
-        ("sum", "requests", 4984, 4379),
-        ("best", "output_throughput/ollama/vllm", 428, 332),
-        ("by-length", "e2e_mean/vllm/ko", 59.5, 283.64),
+KNOWN: dict[str, list[tuple[str, str, float, float | None]]] = {
+    "the champion is Ollama with 428 tok/s, yet vLLM is the best performer at 332": [
+        ("best", "champion,optimal", 428, 332)
     ],
-)
-def test_every_contradiction_is_computed_from_the_file(
-    found: pd.DataFrame, check: str, about: str, first: float, second: float
-) -> None:
-    rows = found[found["check"] == check]
-    assert rows.loc[about, "first"] == pytest.approx(first)
-    assert rows.loc[about, "second"] == pytest.approx(second)
+    "vLLM's throughput is 112, 332 and 369": [
+        ("same-quantity", "throughput-vllm,throughput-vllm-recommended", 112, 332),
+        (
+            "whole-outside-parts",
+            "throughput-vllm,vllm-en-throughput,vllm-zh-throughput,vllm-ko-throughput",
+            112,
+            283.64,
+        ),
+    ],
+    "its latency is 207 and 262 ms with a p95 of 265": [("same-quantity", "latency-vllm,response-vllm", 207e6, 262e6)],
+    "Ollama's mean latency is 152 ms and 817 ms": [
+        ("same-quantity", "latency-ollama,response-ollama", 151.76e6, 817e6)
+    ],
+    "4.8x and 378.6 % are one ratio, 3.8x another": [
+        ("stated-ratios", "vllm-over-sglang-throughput,vllm-over-sglang-other", 4.786, 3.8),
+        ("stated-ratios", "vllm-over-sglang-times,vllm-over-sglang-other", 4.8, 3.8),
+    ],
+    "332 and 262 are means of the three language rows": [
+        (
+            "mean-of-languages",
+            "throughput-vllm-recommended,vllm-en-throughput,vllm-zh-throughput,vllm-ko-throughput",
+            332,
+            332.156667,
+        ),
+        ("mean-of-languages", "response-vllm,vllm-en-latency,vllm-zh-latency,vllm-ko-latency", 262e6, 262.206667e6),
+    ],
+    "a p95 of 265 lies below English's mean of 405": [
+        ("quantile", "response-vllm-p95,vllm-en-latency", 265e6, 404.79e6)
+    ],
+    "5.3 + 8.4 + 17.2 is 30.9, not 31.5": [
+        ("sum", "memory-vllm-total,memory-vllm-tinyllama,memory-vllm-qwen,memory-vllm-yi", 31.5e9, 30.9e9)
+    ],
+    "16 % + 26 % + 53 % is 95 %, not 96.6 %": [
+        (
+            "sum",
+            "memory-share-vllm,memory-share-vllm-tinyllama,memory-share-vllm-qwen,memory-share-vllm-yi",
+            0.966,
+            0.95,
+        )
+    ],
+    "300 + 300 + 3,779 requests are 4,379, not 4,984": [
+        ("sum", "requests-all,requests-vllm,requests-sglang,requests-ollama", 4984, 4379)
+    ],
+    "Korean is called fastest because its answers were shortest": [
+        ("by-length", "fastest-language,vllm-ko-tokens,vllm-ko-throughput", 59.5, 283.64)
+    ],
+    "4.8x by one table is 1.5x by the other": [
+        ("ratio", "vllm-over-sglang-times,throughput-vllm,throughput-sglang", 4.8, 112 / 77),
+        ("ratio", "vllm-over-sglang-throughput,throughput-vllm,throughput-sglang", 4.786, 112 / 77),
+    ],
+    "memory that vLLM reserves is compared with memory that Ollama uses": [
+        ("unlike", "ollama-less-memory", 0.315, None)
+    ],
+    "quantisation differed between engines and is nowhere said": [("unlike", "ollama-over-vllm", 3.8, None)],
+}
+"""Each known contradiction, with the rows that compute it: check, claims, both numbers."""
+
+
+@pytest.mark.parametrize("said", KNOWN)
+def test_every_known_contradiction_is_computed_from_the_file(found: pd.DataFrame, said: str) -> None:
+    for check, claims, first, second in KNOWN[said]:
+        rows = found[(found["check"] == check) & (found["claims"] == claims)]
+        assert len(rows) >= 1, (check, claims)
+        assert rows.iloc[0]["first"] == pytest.approx(first)
+        assert pd.isna(rows.iloc[0]["second"]) if second is None else rows.iloc[0]["second"] == pytest.approx(second)
+
+
+def test_ratios_that_say_the_same_in_other_forms_contradict_nothing(found: pd.DataFrame) -> None:
+    same = "vllm-over-sglang-throughput,vllm-over-sglang-times"
+    assert same not in set(found["claims"])
 
 
 def test_unlike_memory_and_unsaid_weights_are_named(found: pd.DataFrame) -> None:
-    unlike = set(found[found["check"] == "unlike"].index)
-    assert "memory/ollama-less-memory" in unlike
-    assert "weights/ollama-over-vllm" in unlike
+    unlike = set(found[found["check"] == "unlike"]["about"])
+    assert "ollama / vllm, device_memory_peak: 68.5 % less; memory used / reserved" in unlike
+    assert "ollama / vllm, output_throughput: 3.8x; weights ? / ?" in unlike
+
+
+def test_what_a_contradiction_is_about_can_be_read(found: pd.DataFrame, published: Published) -> None:
+    assert "vllm, output_throughput: 112 token/s; 332 token/s" in set(found["about"])
+    assert "vllm, device_memory_peak: 31.5 GB; 5.3 GB + 8.4 GB + 17.2 GB" in set(found["about"])
+    for about in found["about"]:
+        assert not any(name in about for name in published.claims)
+
+
+def test_every_published_number_has_a_unit(found: pd.DataFrame, published: Published) -> None:
+    assert all(found["unit"]) and all(found["second_unit"])
+    assert all(claim.exact[1] for claim in published.claims.values())
+    content = yaml.safe_load(FILE.read_text())
+    content["claims"]["throughput-vllm"]["unit"] = ""
+    with pytest.raises(ValidationError, match="unit"):
+        Published.model_validate(content)
+
+
+def test_percentages_of_the_memory_are_those_of_their_numbers(found: pd.DataFrame, published: Published) -> None:
+    assert "share" not in set(found["check"])
+    content = yaml.safe_load(FILE.read_text())
+    content["claims"]["memory-share-vllm-yi"]["value"] = 54
+    rows = [r for r in contradictions(Published.model_validate(content)) if r["check"] == "share"]
+    assert [r["claims"] for r in rows] == ["memory-share-vllm-yi,memory-vllm-yi,memory-device"]
+    assert (rows[0]["first"], rows[0]["second"]) == (pytest.approx(0.54), pytest.approx(17.2 / 32.6))
 
 
 def test_numbers_that_agree_with_each_other_contradict_nothing() -> None:
@@ -105,11 +183,13 @@ class Lab:
 
     study: Study
     frame: pd.DataFrame
+    short: pd.DataFrame | None = None
 
     def beside(self, published: Published, accelerator: str = RTX, **changes: Any) -> pd.DataFrame:
         accelerators = dict.fromkeys(self.study.deployments, accelerator)
         none = answers.RECOMMENDATIONS.frame(())
-        m = Measured(self.study, self.frame, accelerators, changes.get("recommendations", none))
+        short = self.frame.iloc[:0] if self.short is None else self.short
+        m = Measured(self.study, self.frame, accelerators, changes.get("recommendations", none), short)
         return answers.CLAIMS.frame(claim_rows(published, m)).set_index("claim")
 
 
@@ -132,6 +212,33 @@ def test_a_claim_agrees_where_it_reaches_into_the_interval_and_differs_elsewhere
     assert table.loc["throughput-vllm-recommended", "verdict"] == "differs"
     assert table.loc["vllm-over-sglang-throughput", "verdict"] == "differs"
     assert table.loc["vllm-over-sglang-throughput", "value"] == pytest.approx(112 / 77)
+
+
+def test_a_claim_without_a_load_is_held_against_each_load_by_itself(published: Published) -> None:
+    here = lab({"vllm": 112.0, "ollama": 200.0, "sglang": 77.0})
+    light = here.frame.assign(workload="c1", value=here.frame["value"] / 4)
+    table = Lab(here.study, pd.concat([here.frame, light])).beside(published).loc["throughput-vllm"]
+    verdicts = table.set_index("workload")["verdict"]
+    assert dict(verdicts) == {"c1": "differs", "c4": "agrees"}
+
+
+def test_a_success_rate_is_held_against_what_its_requests_allow(published: Published) -> None:
+    here = lab({"vllm": 112.0, "ollama": 200.0, "sglang": 77.0})
+    sure = here.frame.assign(metric="success_rate", unit="1", value=1.0, n=12)
+    table = Lab(here.study, pd.concat([here.frame, sure])).beside(published)
+    assert published.claims["success-vllm"].printed == "299/300"
+    assert table.loc["success-vllm", "verdict"] == "agrees"
+    failing = sure.assign(value=sure["value"].mask(sure["deployment"] == "vllm", 0.5))
+    table = Lab(here.study, pd.concat([here.frame, failing])).beside(published)
+    assert table.loc["success-vllm", "verdict"] == "differs"
+    assert table.loc["success-sglang", "verdict"] == "agrees"
+
+
+def test_latency_of_answers_that_stopped_early_is_no_measure_of_a_claim(published: Published) -> None:
+    here = lab({"vllm": 112.0, "ollama": 200.0, "sglang": 77.0})
+    whole = here.frame.assign(metric="e2e_mean", unit="ns", better="lower", value=207e6)
+    claims = Lab(here.study, here.frame, whole[whole["deployment"] == "vllm"]).beside(published)
+    assert claims.loc["latency-vllm", "reason"] == "early-stop"
 
 
 def test_not_comparable_says_why(published: Published) -> None:

@@ -13,7 +13,6 @@ from serving_study.analysis.capacity import capacity_rows, share_interval, users
 from serving_study.analysis.compare import compare
 from serving_study.analysis.decisions import Evidence, decision_rows
 from serving_study.analysis.languages import language_rows
-from serving_study.analysis.mix import mix_rows
 from serving_study.analysis.recommendations import recommendation_rows, score_rows
 from serving_study.study.types import Study
 from tests.analysis.made_up import study
@@ -112,8 +111,18 @@ def test_twelve_requests_cannot_show_that_ninety_percent_keep_an_objective() -> 
     s = study(TRUTH)
     capacity = answers.CAPACITY.frame(capacity_rows(s, few))
     assert "kept" not in set(capacity["verdict"])
-    found = users(capacity, "interactive", "four-slots")
+    found = users(s, capacity, "interactive", "four-slots")
     assert found is not None and found.undecided
+
+
+def test_an_objective_is_not_kept_where_a_cell_of_the_mix_was_left_out() -> None:
+    whole = attainment(TRUTH, STEPS)
+    lost = (whole["deployment"] == "four-slots") & (whole["workload"] == "c4") & (whole["language"] == "ko")
+    frame = pd.concat([points(TRUTH), whole[~lost]], ignore_index=True)
+    rows = decide(study(TRUTH), frame).set_index(["question", "case", "deployment"]).sort_index()
+    row = rows.loc[("users", "interactive", "four-slots")]
+    assert (row["verdict"], row["reason"]) == ("not-decided", "cells-left-out")
+    assert pd.isna(rows.loc[("slo", "interactive", ""), "winner"])
 
 
 def test_requests_that_all_kept_it_leave_room_for_one_that_would_not() -> None:
@@ -135,11 +144,49 @@ def test_a_clear_lead_is_recommended_with_its_numbers_and_what_would_change_it()
     assert (row["verdict"], row["winner"], row["runner_up"]) == ("recommended", "four-slots", "one-slot")
     assert 1 < row["low"] < row["score"] < row["high"]
     s = study(TRUTH, use_cases=CASES)
-    scores = answers.SCORES.frame(score_rows(s, answers.MIX.frame(mix_rows(points(TRUTH)))))
+    scores = answers.SCORES.frame(score_rows(s, points(TRUTH)))
     shown = scores[scores["use_case"] == "lowest-latency"]
     assert set(zip(shown["metric"], shown["deployment"], strict=True)) == {
         (m, d) for m in ("ttft_p50", "tpot_p50") for d in TRUTH.deployments
     }
+
+
+def scored(truth: Truth, cases: Mapping[str, object], **changes: object) -> pd.DataFrame:
+    s = study(truth, **{"use_cases": cases, **changes})
+    return answers.SCORES.frame(score_rows(s, points(truth)))
+
+
+def test_scores_of_a_use_case_of_one_model_are_those_of_that_model() -> None:
+    case = {"single": {"models": ["gemma3-270m"], "workload": "c1", "weights": {"ttft_p50": 1}}}
+    found = scored(TRUTH, case).set_index("deployment")["value"]
+    own = points(TRUTH).query("model == 'gemma3-270m' and workload == 'c1' and metric == 'ttft_p50'")
+    for deployment, values in own.groupby("deployment"):
+        assert found[deployment] == pytest.approx(np.exp(np.log(values["value"]).mean()))
+
+
+def test_a_use_case_of_a_load_that_was_not_measured_shows_no_numbers_of_other_loads() -> None:
+    case = {"multi": {"together": True, "weights": {"output_throughput": 1}}}
+    assert scored(TRUTH, case).empty
+    together = Truth(**{**vars(TRUTH), "workloads": ("c1", "t2")})
+    found = scored(together, case).set_index("deployment")["value"]
+    own = points(together).query("workload == 't2' and metric == 'output_throughput' and deployment == 'one-slot'")
+    assert found["one-slot"] == pytest.approx(np.exp(np.log(own["value"]).mean()))
+
+
+def test_scores_are_over_the_cells_that_every_candidate_has() -> None:
+    frame = points(TRUTH)
+    frame = frame[(frame["deployment"] != "one-slot") | (frame["language"] == "en")]
+    s = study(TRUTH, use_cases={"any": {"weights": {"ttft_p50": 1}}})
+    found = answers.SCORES.frame(score_rows(s, frame)).set_index("deployment")["value"]
+    own = frame.query("deployment == 'four-slots' and language == 'en' and metric == 'ttft_p50'")
+    assert found["four-slots"] == pytest.approx(np.exp(np.log(own["value"]).mean()))
+
+
+def test_a_deployment_that_lacks_a_model_of_the_use_case_has_no_score() -> None:
+    s = study(TRUTH, use_cases={"any": {"weights": {"ttft_p50": 1}}})
+    fewer = s.deployments["one-slot"].model_copy(update={"models": ("smollm2-135m",)})
+    s = s.model_copy(update={"deployments": {**s.deployments, "one-slot": fewer}})
+    assert set(answers.SCORES.frame(score_rows(s, points(TRUTH)))["deployment"]) == {"four-slots"}
 
 
 def test_a_use_case_whose_metric_was_not_measured_is_not_decided() -> None:
@@ -197,3 +244,46 @@ def test_random_data_recommend_nothing_in_nineteen_of_twenty_studies() -> None:
         for seed in range(60)
     )  # fmt: skip
     assert named <= 8
+
+
+LIGHT = Truth(
+    deployments=("a", "b"), workloads=("c4",), metrics=("output_throughput",), effects={"b": 1.5}, weights={"b": "F16"}
+)
+
+
+def of_weights(**changes: object) -> pd.DataFrame:
+    """Answers about another type of weights, where deployment ``b`` differs from ``a`` in more than that."""
+    s = study(LIGHT)
+    own = {**s.deployments, "b": s.deployments["b"].model_copy(update=changes)}
+    rows = decide(s.model_copy(update={"deployments": own}), points(LIGHT))
+    return rows[rows["question"] == "weights"].reset_index(drop=True)
+
+
+@pytest.mark.parametrize("changes", [{}, {"options": {"dtype": "float16"}}], ids=str)
+def test_another_type_of_weights_is_judged_where_nothing_else_differs(changes: dict[str, object]) -> None:
+    (row,) = of_weights(**changes).to_dict("records")
+    assert (row["verdict"], row["winner"]) == ("slower", "b")
+    assert row["reason"] == "quality-not-measured"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"engine": "vllm"}, "engine-differs"),
+        ({"version": "another"}, "engine-differs"),
+        ({"slots": 8}, "settings-differ"),
+        ({"options": {"enforce-eager": True}}, "settings-differ"),
+    ],
+    ids=str,
+)
+def test_another_type_of_weights_is_not_judged_by_another_engine(changes: dict[str, object], reason: str) -> None:
+    (row,) = of_weights(**changes).to_dict("records")
+    assert (row["verdict"], row["reason"], row["next_step"]) == ("not-decided", reason, "other-weights")
+    assert pd.isna(row["winner"]) and pd.isna(row["value"])
+
+
+def test_equal_weights_are_no_answer_about_weights() -> None:
+    same = Truth(**{**vars(LIGHT), "weights": {}})
+    rows = decide(study(same), points(same))
+    assert set(rows[rows["question"] == "weights"]["next_step"]) == {"other-weights"}
+    assert set(rows[rows["question"] == "weights"]["reason"]) == {"not-measured"}

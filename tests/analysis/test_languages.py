@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
 from serving_study.analysis import answers, tables
 from serving_study.analysis.collect import Measured, comparable
@@ -119,6 +120,28 @@ def test_loads_together_are_held_against_others_idle_and_against_being_alone() -
     assert found["output_throughput", "a", "others-idle"] == pytest.approx(0.5)
     assert found["output_throughput", "a", "alone"] == pytest.approx(50 / 110)
     assert found["fairness", "*", "others-idle"] == pytest.approx(1.0)
+
+
+def test_a_deployment_of_one_model_with_its_own_share_of_the_memory_is_the_one_alone() -> None:
+    s, _ = together({"a": 0.5, "b": 0.5})
+
+    def with_settings(**lone: object) -> Study:
+        shared = {"memory_share": {"a": 0.3, "b": 0.5}, "model_options": {"a": {"eager": True}, "b": {"eager": False}}}
+        own = {"both": s.deployments["both"].model_copy(update=shared)}
+        return s.model_copy(update={"deployments": {**own, "only-a": s.deployments["only-a"].model_copy(update=lone)}})
+
+    options = {"a": {"eager": True}}
+    assert alone(with_settings(memory_share={"a": 0.3}, model_options=options, port=19000), "both", "a") == "only-a"
+    assert alone(with_settings(memory_share={"a": 0.9}, model_options=options), "both", "a") is None
+    assert alone(with_settings(memory_share={"a": 0.3}), "both", "a") is None
+
+
+@pytest.mark.parametrize("file", sorted(Path("config/studies").glob("*.yaml")), ids=lambda file: file.stem)
+def test_a_load_on_all_models_together_has_one_to_be_held_against(file: Path) -> None:
+    s = Study.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+    for name in (name for name, w in s.workloads.items() if w.together):
+        for deployment, d in s.deployments.items():
+            assert len(d.models) < 2 or reference(s, name, len(d.models)), (name, deployment)
 
 
 def test_fairness_falls_where_one_model_starves() -> None:

@@ -40,9 +40,9 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         (
             "report.en.md",
-            ("427.77 token/s", "378.6 % more", "8.5 GB", "4,379", "reserved and used memory cannot be compared"),
+            ("427.77 token/s", "378.6% more", "8.5 GB", "4,379", "reserved and used memory cannot be compared"),
         ),
-        ("report.ko.md", ("427.77 token/s", "378.6 % more", "8.5 GB", "4,379")),
+        ("report.ko.md", ("427.77 토큰/s", "378.6% 많음", "8.5 GB", "4,379")),
     ],
 )
 def test_the_page_says_what_the_tables_say(report: Path, file: str, said: tuple[str, ...]) -> None:

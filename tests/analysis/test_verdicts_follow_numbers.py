@@ -143,6 +143,18 @@ def test_blocks_of_another_day_or_host_are_not_paired() -> None:
     assert set(pairs.query("scope == 'cell'")["lives"]) == {3}
 
 
+def test_a_cell_of_four_lives_is_claimed_by_nobody_beside_cells_of_five() -> None:
+    frame = points(Truth(replicates=5, effects={"four-slots": 1.5}))
+    lost = (frame["deployment"] == "four-slots") & (frame["language"] == "ko") & (frame["replicate"] == 5)
+    pairs, champions = compare(frame[~lost])
+    for table in (pairs, champions):
+        cells = table[(table["scope"] == "cell") & (table["metric"] == "ttft_p50")]
+        few, enough = (cells[cells["language"] == language] for language in ("ko", "en"))
+        assert set(few["lives"]) == {4}
+        assert set(zip(few["verdict"], few["reason"], strict=True)) == {("not-decided", "few-lives")}
+        assert set(enough["lives"]) == {5} and enough["reason"].isna().all()
+
+
 def test_champions_stand_only_among_equal_weights() -> None:
     truth = Truth(deployments=("a", "b", "c"), effects={"c": 2.0, "a": 1.3}, weights={"c": "F16"})
     pairs, champions = compare(points(truth))
