@@ -21,6 +21,7 @@ if MEASURE != "never":
     include: "workflow/rules/warmup.smk"
     include: "workflow/rules/benchmark.smk"
     include: "workflow/rules/memory.smk"
+    include: "workflow/rules/loading.smk"
 
 
 include: "workflow/rules/derive.smk"

@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--deploys", type=Path, nargs="+", required=True, help="deploy.json of every deployment")
     parser.add_argument("--warmups", type=Path, nargs="+", required=True, help="warmup.json of every deployment")
     parser.add_argument("--memory", type=Path, nargs="+", required=True, help="memory.parquet of every deployment")
+    parser.add_argument("--loading", type=Path, nargs="*", default=[], help="loading.json where a deployment has one")
     parser.add_argument("--claims", type=Path, nargs="?", help="file of config/claims/ to set beside the measurement")
     parser.add_argument("--out", type=Path, required=True, help="folder of the tables")
     parser.add_argument("--manifest", type=Path, help="file to write the SHA-256 of every table to")
@@ -32,7 +33,9 @@ def run(args: argparse.Namespace) -> None:
     """Write every table as Parquet and CSV."""
     found = gather(
         args.plan,
-        Files(args.cells, args.points, args.metrics, args.deploys, args.warmups, args.memory, args.claims),
+        Files(
+            args.cells, args.points, args.metrics, args.deploys, args.warmups, args.memory, args.loading, args.claims
+        ),
     )
     for kind, frame in found.items():
         kind.write(frame, args.out)

@@ -11,51 +11,46 @@ from typing import Any
 import requests
 import structlog
 
-from serving_study import engines
 from serving_study.files import write_json
 from serving_study.serving.deployment import Running, started
 from serving_study.study.errors import StudyError
-from serving_study.study.file import read
-from serving_study.study.plans import DeploymentPlan, deployment_plan
+from serving_study.study.plans import LoadingPlan
+from serving_study.telemetry.host import making
 from serving_study.telemetry.processes import tree_memory
 
 TOKENS = 4
+HELD = (1, 2)
+"""Models that the server may hold at once: with one, each change of model is a swap."""
 log = structlog.get_logger()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """A deployment of a study, how often, and where the record goes."""
-    parser.add_argument("study", help="name of a file in config/studies/, or its path")
-    parser.add_argument("deployment", help="one that loads models on demand")
-    parser.add_argument("--rounds", type=int, default=5)
+    """The plan and where the record goes."""
+    parser.add_argument("plan", type=LoadingPlan.model_validate_json)
+    parser.add_argument("--code", default="")
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write; times in ns, memory in bytes")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write the record: once with all models held, once with one at a time."""
-    path = Path(args.study) if args.study.endswith(".yaml") else Path("config/studies") / f"{args.study}.yaml"
-    study = read(path, engines.names())
-    if args.deployment not in study.deployments:
-        raise StudyError(
-            f"{path}: deployments.{args.deployment}: there is none; name one of {', '.join(study.deployments)}"
-        )
-    plan = deployment_plan(study, args.deployment)
-    record: dict[str, Any] = {"study": study.name, "deployment": plan.name, "rounds": args.rounds, "held": {}}
-    for held in (1, len(plan.deployment.models)):
-        asked = plan.model_copy(update={"deployment": plan.deployment.model_copy(update={"max_loaded": held})})
-        record["held"][str(held)] = _profile(asked, args.out.parent / f"servers-held-{held}", args.rounds)
-    write_json(args.out, record)
+    """Write ``loading.json``: a life with one model held at a time, and one with two."""
+    plan: LoadingPlan = args.plan
+    held = {}
+    for most in HELD[: len(plan.deployment.models)]:
+        asked = plan.model_copy(update={"deployment": plan.deployment.model_copy(update={"max_loaded": most})})
+        held[str(most)] = _profile(asked, args.out.parent / f"servers-loading-{most}")
+    record = {"study": plan.study, "deployment": plan.name, "code": args.code, **making(), "rounds": plan.rounds}
+    write_json(args.out, {**record, "life": ",".join(each["life"] for each in held.values()), "held": held})
 
 
-def _profile(plan: DeploymentPlan, logs: Path, rounds: int) -> dict[str, Any]:
+def _profile(plan: LoadingPlan, logs: Path) -> dict[str, Any]:
     with started(plan, logs) as running:
         try:
-            found = [*_alone(running, rounds), *_swaps(running, rounds)]
+            found = [*_alone(running, plan.rounds), *_swaps(running, plan.rounds)]
         except NotImplementedError as reason:
             raise StudyError(
-                f"{plan.name}: {reason or 'its models are fixed at start'}. Next: name another one"
+                f"loading: {plan.name}: {reason or 'its models are fixed at start'}. Next: name another one"
             ) from None
-    return {"versions": running.versions(), "readings": found}
+    return {"life": running.life.id, "readings": found}
 
 
 def _alone(running: Running, rounds: int) -> Iterator[dict[str, Any]]:
@@ -64,7 +59,7 @@ def _alone(running: Running, rounds: int) -> Iterator[dict[str, Any]]:
         server = running.server_of(model)
         for _ in range(rounds):
             for other in running.models:
-                running.engine.unload_model(server, running.models[other])
+                running.engine.unload_model(running.server_of(other), running.models[other])
             empty = _memory(running, model)
             cold = _first_token(running, model)
             warm = _first_token(running, model)

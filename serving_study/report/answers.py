@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from serving_study.report.arrange import Arrangement
-from serving_study.report.codes import ANSWERS, CHECKS, CLAIM_VERDICTS, KEPT, NEXT_STEPS, QUESTIONS, USE_CASES
+from serving_study.report.codes import (
+    ANSWERS,
+    CHECKS,
+    CLAIM_VERDICTS,
+    KEPT,
+    NEXT_STEPS,
+    PRINTED_FORMS,
+    PUBLISHED,
+    QUESTIONS,
+    USE_CASES,
+)
 from serving_study.report.facts import Fact, Row
-from serving_study.report.words import METRICS, REASONS, split_metric
+from serving_study.report.words import METRICS, REASONS, UNITS, split_metric
 from serving_study.study.errors import StudyError
 
 TABLED_APART = ("kv-tokens", "language", "cost")
@@ -19,6 +30,8 @@ OF_A_PAIR = ("weights", "version")
 """Questions about pairs of deployments, answered here in one metric; the section on engines has all of them."""
 MAIN_METRIC = "output_throughput"
 LANGUAGE_MEASURES = ("token-cost", "equal-meaning", "equal-tokens", "answer-length")
+_CONTRADICTED = re.compile(r"(?P<who>[^:]+), (?P<metric>\w+): (?P<printed>.+)")
+_PRINTED = re.compile(r"(?P<number>[0-9][0-9.,]*)(?P<percent>( %)?) ?(?P<form>.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,25 +132,28 @@ class Answers(Arrangement):
         )
 
     def claims(self) -> Markup:
-        """What was claimed of what, the published number, the measured one and the verdict."""
+        """What was claimed of what, the published number, the measured one and the verdict, for each deployment and load."""
         rows = [
             [
                 self._claimed_metric(row),
                 self._claimed_of(row),
+                self._held_against(row),
+                self.write.name("workload", row.key.get("workload", "")),
                 self._claim_verdict(row),
-                self.write.value(row["printed"] if row.get("printed") else row["named"]),
+                self._printed(row["printed"]) if row.get("printed") else self.write.value(row["named"]),
                 self._or_none(row.get("value") or row.get("measured_name")),
             ]
             for row in self.write.facts.rows("claims")
         ]
-        return self.table([self.say_column(c) for c in ("metric", "about", "verdict", "claimed", "measured")], rows, 3)
+        head = ("metric", "about", "deployment", "workload", "verdict", "claimed", "measured")
+        return self.table([self.say_column(c) for c in head], rows, 5)
 
     def contradictions(self) -> Markup:
         """Where the published numbers contradict each other."""
         rows = [
             [
                 self._coded(CHECKS, row.key["check"]),
-                self.write.code_of(next(iter(row.columns.values())), row.key["about"]),
+                self._contradicted(next(iter(row.columns.values())), row.key["about"]),
                 self._or_none(row.get("first")),
                 self._or_none(row.get("second")),
             ]
@@ -212,19 +228,30 @@ class Answers(Arrangement):
         )
 
     def _flip(self, row: Row) -> Markup:
+        """The weight at which the runner-up draws level, beside the one it has."""
+        if not row.code("winner"):
+            return self.write.say("no recommendation")
         metric, weight = row.code("flip_metric"), row.get("flip_weight")
         if not metric or weight is None or weight.value is None:
-            return self.write.say("nothing")
-        return self.write.say(
-            "weight {weight} on: {metric}", weight=self.write.bare(weight), metric=self.write.metric(metric)
+            return self.write.say("no change of a single weight")
+        said = self.write.say(
+            "draws level at weight {weight} on {metric}",
+            weight=self.write.bare(weight),
+            metric=self.write.metric(metric),
         )
+        scores = self.write.facts.rows("scores", use_case=row.key["use_case"], metric=metric)
+        own = next((score["weight"] for score in scores if score.get("weight")), None)
+        return said if own is None else self.write.say("{it} (now {weight})", it=said, weight=self.write.bare(own))
 
     def _claimed_metric(self, row: Row) -> Markup:
-        if split_metric(row.code("metric"))[0] in METRICS:
-            return self.write.metric(row.code("metric"))
         if row.code("metric") == "recommendation":
             return self.write.say("recommendation for: {use_case}", use_case=self._recommended_for(row))
-        return self.write.value(row["metric"])
+        return self._published_metric(row["metric"], row.code("metric"))
+
+    def _published_metric(self, fact: Fact, name: str) -> Markup:
+        if split_metric(name)[0] in METRICS:
+            return self.write.metric(name)
+        return self.write.say(PUBLISHED[name]) if name in PUBLISHED else self.write.part(fact, name)
 
     def _recommended_for(self, row: Row) -> Markup:
         name = row.key["claim"].removeprefix("recommendation-")
@@ -238,6 +265,34 @@ class Answers(Arrangement):
             if row.code(part) not in ("", "all")
         ]
         return self.write.join(names) if names else self.write.say("all")
+
+    def _held_against(self, row: Row) -> Markup:
+        """The deployment that a claim is held against, or the two of a ratio."""
+        names = [name for name in row.key.get("deployment", "").split("/") if name]
+        said = self.write.join((self.write.name("deployment", name) for name in names), " / ")
+        return said if names else self.write.say("none")
+
+    def _contradicted(self, fact: Fact, about: str) -> Markup:
+        """Whose numbers of which metric contradict each other, as they were printed."""
+        found = _CONTRADICTED.fullmatch(about)
+        if found is None:
+            return self.write.code_of(fact, about)
+        of = [self.write.part(fact, found["who"]), self._published_metric(fact, found["metric"])]
+        printed = [self._printed(fact, text) for text in found["printed"].split("; ")]
+        return self.write.join([self.write.join(of), self.write.join(printed, "; ")], ": ")
+
+    def _printed(self, fact: Fact, text: str | None = None) -> Markup:
+        """A published number in the words of this language: `3.8x`, `378.6 % more`, `1.2 ms`; as it stood where it has none."""
+        printed = str(fact.value) if text is None else text
+        found = _PRINTED.fullmatch(printed)
+        if found is None:
+            return self.write.part(fact, printed)
+        number = self.write.part(fact, found["number"] + found["percent"].strip())
+        one, several = UNITS.get(found["form"], ("", ""))
+        words = PRINTED_FORMS.get(found["form"]) or (one if found["number"] == "1" else several)
+        if words:
+            return self.write.say(words, number=number)
+        return self.write.part(fact, printed) if found["form"] else number
 
     def _claim_verdict(self, row: Row) -> Markup:
         code = row.code("verdict")

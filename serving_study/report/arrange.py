@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from serving_study.report.codes import KEY_WORDS
+from serving_study.report.codes import KEY_WORDS, MEASURES
 from serving_study.report.facts import Fact, Row
 from serving_study.report.sentences import Sentences
-from serving_study.report.words import COLUMNS, DIMENSIONS, REASONS
+from serving_study.report.words import COLUMNS, REASONS
 from serving_study.report.writer import Writer
 
 WIDEST = 8
@@ -61,7 +61,7 @@ class Arrangement:
         over = self.distinct(rows, across)
         tables = []
         for part in [over[i : i + room] for i in range(0, len(over), room)]:
-            head = [self.say_dimension(d) for d in down] + [self.key_name(across, value) for value in part]
+            head = [self.say_column(d) for d in down] + [self.key_name(across, value) for value in part]
             lines: dict[tuple[str, ...], dict[str, Row]] = {}
             for row in rows:
                 place = tuple(row.key.get(d, "") for d in down)
@@ -126,14 +126,10 @@ class Arrangement:
 
     def key_name(self, dimension: str, name: str) -> Markup:
         """A value of a key column: in words where it is a code or a metric, as a name of the study else."""
-        if dimension == "metric":
+        if dimension == "metric" and name not in MEASURES:
             return self.write.metric(name)
         words = KEY_WORDS.get(dimension, {})
         return self.write.say(words[name]) if name in words else self.write.name(dimension, name)
-
-    def say_dimension(self, name: str) -> Markup:
-        """The heading of a column of names."""
-        return self.write.say({**COLUMNS, **DIMENSIONS}[name])
 
 
 def _line(cells: Iterable[Markup]) -> Markup:

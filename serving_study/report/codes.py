@@ -41,6 +41,7 @@ NEXT_STEPS = {
     "engine-tells": N_("an engine that tells the size of its KV cache"),
     "more-requests": N_("more requests a life"),
     "load-together": N_("a load on all models together"),
+    "equal-lengths": N_("answers of the length that was asked for"),
 }
 
 MEASURES = {
@@ -49,6 +50,16 @@ MEASURES = {
     "equal-tokens": N_("Time for the same number of tokens"),
     "answer-length": N_("Length of the answers (no measure of speed)"),
     "derived-characters": N_("Characters each second, derived from tokens"),
+}
+
+LOADING = {
+    "cold-ttft": N_("First token, model not loaded"),
+    "warm-ttft": N_("First token, model loaded"),
+    "turn-ttft": N_("First token, models asked in turn"),
+    "unload-time": N_("Time to unload"),
+    "memory-loaded": N_("Memory taken by loading"),
+    "memory-back": N_("Memory given back by unloading"),
+    "start-time": N_("Time to start the server anew"),
 }
 
 AGAINST = {
@@ -66,6 +77,21 @@ USE_CASES = {
     "edge": N_("Edge"),
 }
 
+PUBLISHED = {
+    "device_memory": N_("Memory of the accelerator"),
+    "device_memory_share": N_("Share of the accelerator's memory"),
+    "requests": N_("Requests"),
+    "requests_succeeded": N_("Requests answered without an error"),
+}
+"""Metrics that are published and that no study measures under such a name."""
+
+PRINTED_FORMS = {
+    "x": N_("{number}×"),
+    "more": N_("{number} more"),
+    "less": N_("{number} less"),
+}
+"""How a published ratio was printed, after its number."""
+
 CLAIM_VERDICTS = {
     "agrees": N_("agrees"),
     "differs": N_("differs"),
@@ -82,13 +108,15 @@ CHECKS = {
     "whole-outside-parts": N_("The whole lies outside the range of its parts"),
     "by-length": N_("Fastest because its answers were shortest"),
     "unlike": N_("Numbers of unlike things are compared"),
+    "share": N_("A percentage is not that of its numbers"),
+    "stated-ratios": N_("Stated ratios of one pair differ"),
 }
 
 VALIDITY = {
     "CLIENT_LAG": N_("the client read its bytes late"),
     "LOAD_NOT_DELIVERED": N_("requests were not sent as scheduled"),
     "CACHE_HIT": N_("a prefix cache supplied prompt tokens"),
-    "TOKEN_MISMATCH": N_("usage and the server's counters disagree"),
+    "TOKEN_MISMATCH": N_("token counts disagree, with the server's counters or for the same prompt"),
     "ERRORS_OVER_LIMIT": N_("too many requests failed"),
     "SERVER_RESTARTED": N_("the server is not the one that was started"),
     "CLOCK_STEP": N_("the clock was stepped while measuring"),
@@ -106,5 +134,11 @@ KEPT = {
     "undecided": N_("not decided"),
 }
 
-KEY_WORDS = {"measure": MEASURES, "case": MEASURES, "against": AGAINST, "use_case": USE_CASES, "question": QUESTIONS}
+KEY_WORDS = {
+    "measure": {**MEASURES, **LOADING},
+    "metric": MEASURES,
+    "case": MEASURES,
+    "against": AGAINST,
+    "use_case": USE_CASES,
+}
 """Key columns of tables whose values are codes, to the words for them."""

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from serving_study.report.answers import Answers
 from serving_study.report.catalogs import catalog, languages
+from serving_study.report.deployed import Deployed
 from serving_study.report.evidence import Evidence
 from serving_study.report.facts import Facts
 from serving_study.report.markers import Position, Shown, refuse_untraced
@@ -20,6 +21,8 @@ from serving_study.report.sentences import Sentences
 from serving_study.report.writer import Writer
 from serving_study.study.errors import StudyError
 
+DEFAULT_STUDY = "quickstart"
+"""The study that `make report` measures: the one that ``config/config.yaml`` comes with."""
 TEMPLATES = Path(__file__).parent / "templates"
 _BLANK_LINES = re.compile(r"\n{3,}")
 _HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
@@ -70,22 +73,19 @@ def environment_of(writer: Writer, figures: Path | None) -> Environment:
             return Markup()
         return Markup("![{}](figures/{}.{}.svg)").format(alternative, Markup(name), Markup(language))
 
-    def has_figure(name: str) -> bool:
-        return figures is not None and (figures / f"{name}.{language}.svg").is_file()
-
     environment.globals.update(
         _=writer.say,
         write=writer,
         facts=writer.facts,
         arrange=Evidence(writer),
+        deployed=Deployed(writer),
         answers=Answers(writer),
         sentences=Sentences(writer),
         figure=figure,
-        has_figure=has_figure,
+        default_study=DEFAULT_STUDY,
         file=Markup(f"report.{language}.md"),
         contents=Markup(_CONTENTS),
         language=language,
-        languages=languages(),
     )
     return environment
 

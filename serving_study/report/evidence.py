@@ -1,27 +1,27 @@
-"""The tables of each section: which facts stand in them, and in which order."""
+"""The tables of what was measured: which facts stand in them, and in which order."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from serving_study.report.arrange import WIDEST, Arrangement
+from serving_study.report.arrange import Arrangement
 from serving_study.report.codes import VALIDITY
 from serving_study.report.facts import Fact, Row
 from serving_study.report.sentences import Sentences
-from serving_study.report.words import N_, PARTS, SCALE, STAGES
+from serving_study.report.words import N_, REASONS, SCALE
 
 HEADLINES = ("output_throughput", "ttft_p50", "tpot_p50", "e2e_p50", "memory_peak")
 """Metrics that the summary speaks of, if they were compared."""
 MOST_HEADLINES = 12
-LANGUAGE_METRICS = (
-    "output_throughput",
-    "character_throughput",
-    "tokens_per_character",
-    "output_tokens_mean",
-    "ttft_p50",
-)
+LANGUAGE_METRICS = ("output_throughput", "character_throughput", "tokens_per_character", "ttft_p50")
+TEXT_METRICS = ("byte_throughput", "output_tokens_mean", "early_stop_share")
+DERIVED = "derived-characters"
+"""Measure of the table `languages` that stands beside `TEXT_METRICS`."""
+LAGS = ("client_lag_p50", "client_lag_mean")
+"""What the instrument says of its own error, best first."""
 LOAD_METRICS = ("output_throughput", "ttft_p50", "tpot_p50", "e2e_p50", "success_rate")
 LATENCIES = ("ttft_p50", "tpot_p50", "e2e_p50", "ttft_p90", "e2e_p90", "ttft_p99", "e2e_p99")
 PERCENTILES = tuple(f"{base}_{p}" for base in ("ttft", "tpot", "e2e") for p in ("p90", "p95", "p99"))
@@ -30,25 +30,6 @@ PERCENTILES = tuple(f"{base}_{p}" for base in ("ttft", "tpot", "e2e") for p in (
 @dataclass(frozen=True, slots=True)
 class Evidence(Arrangement):
     """Tables of the report's sections in one language."""
-
-    def machines(self) -> list[Markup]:
-        """Processor and accelerators of each measuring machine."""
-        found: dict[str, Markup] = {}
-        for row in self.write.facts.rows("deployments"):
-            parts = [row.get(column) for column in ("processor", "accelerators", "system")]
-            said = [self.write.value(fact) for fact in parts if fact is not None and fact.value]
-            if said:
-                found.setdefault(
-                    " ".join(row.code(c) for c in ("processor", "accelerators", "system")), self.write.join(said)
-                )
-        return list(found.values())
-
-    def deployments(self) -> Markup:
-        """One row a deployment: engine, version, models, slots, start-up."""
-        rows = self.write.facts.rows("deployments")
-        wanted = ("title", "version", "slots", "context", "ready_after", "idle_memory")
-        columns = [c for c in wanted if any(row.code(c) for row in rows)]
-        return self.listing(rows, ["deployment", *columns], names=3)
 
     def headlines(self) -> list[Row]:
         """Comparisons of whole deployments, unless there are so many pairs that champions tell it better."""
@@ -69,6 +50,7 @@ class Evidence(Arrangement):
             verdict, ratio = row["verdict"], row["ratio"]
             if ratio.value is None:
                 continue
+            ranged = verdict if verdict.low is not None else ratio
             rows.append(
                 [
                     self.write.metric(row.key["metric"]),
@@ -76,11 +58,48 @@ class Evidence(Arrangement):
                     self.write.name("deployment", row.key["b"]),
                     said.short(verdict) if verdict.value != "not-decided" else said.reason(verdict),
                     self.write.bare(ratio),
-                    self.write.interval(verdict if verdict.low is not None else ratio, "ratio"),
+                    self.write.interval(ranged, "ratio"),
+                    self.write.level(ranged) if ranged.low is not None else self.write.say("none"),
                 ]
             )
-        head = ["metric", "a", "b", "verdict", "ratio", "interval"]
+        head = ["metric", "a", "b", "verdict", "ratio", "interval", "level"]
         return self.table([self.say_column(column) for column in head], rows, 4)
+
+    def level_alone(self) -> Markup:
+        """The level of the interval of a single value."""
+        fact = next((f for f in self.write.facts.where("estimate", "estimate/") if f.level is not None), None)
+        return self.write.level(fact) if fact is not None else Markup()
+
+    def steadiness(self) -> Markup:
+        """How many points were steady or drifted, and how many could not be judged for which reason."""
+        verdicts = [next(iter(row.columns.values())) for row in self.write.facts.rows("steadiness")]
+        if not verdicts:
+            return Markup()
+
+        def count(name: str, found: list[Fact]) -> Markup:
+            return self.write.value(self.write.facts.counted("steadiness", name, found))
+
+        said = self.write.say(
+            "Of {all} combinations of deployment, model, language and load, {steady} were steady over the measuring window"
+            " and {drifted} drifted.",
+            all=count("all", verdicts),
+            steady=count("steady", [v for v in verdicts if v.value == "steady"]),
+            drifted=count("not-steady", [v for v in verdicts if v.value == "not-steady"]),
+        )
+        untold = [v for v in verdicts if v.value not in ("steady", "not-steady")]
+        reasons = dict.fromkeys(v.reason or "too-few-requests" for v in untold)
+        return self.write.join(
+            [said]
+            + [
+                self.write.say(
+                    "Not judged ({reason}): {count}.",
+                    reason=self.write.say(REASONS.get(reason, "no reason given")),
+                    count=count(reason, [v for v in untold if (v.reason or "too-few-requests") == reason]),
+                )
+                for reason in reasons
+            ],
+            " ",
+        )
 
     def validity(self) -> Markup:
         """One row a code: how often, and whether it forbids comparing."""
@@ -103,19 +122,21 @@ class Evidence(Arrangement):
         return self.table([self.say_column("what"), self.say_column("amount")], rows)
 
     def by_load(self) -> list[Markup]:
-        """What changes with the load, for each model, in the first language."""
+        """What changes with the load, for each model, in one language."""
         rows = self.estimates(*self.measured(*LOAD_METRICS))
         if len(self.distinct(rows, "workload")) < 2:
             return []
-        first = self.distinct(rows, "language")[:1]
-        return self.pivot(
-            [r for r in rows if r.key["language"] in first], ["model", "deployment", "workload"], "metric"
-        )
+        one = self._one_language(rows)
+        return self.pivot([r for r in rows if r.key["language"] == one], ["model", "deployment", "workload"], "metric")
 
     def load_language(self) -> Markup:
         """The language that `by_load` shows."""
-        languages = self.distinct(self.estimates("output_throughput"), "language")
-        return self.write.name("language", languages[0]) if languages else self.write.say("all")
+        return self.write.name("language", self._one_language(self.estimates(*self.measured(*LOAD_METRICS))))
+
+    def _one_language(self, rows: Sequence[Row]) -> str:
+        """English where it was measured, else the first, as in the figures that show one language."""
+        found = self.distinct(rows, "language")
+        return "en" if "en" in found or not found else found[0]
 
     def models(self) -> list[str]:
         """Models that were measured."""
@@ -136,20 +157,51 @@ class Evidence(Arrangement):
 
     def languages(self) -> list[Markup]:
         """What a language costs, for each model and deployment, under the lightest load."""
-        rows = self.estimates(*self.measured(*LANGUAGE_METRICS))
-        first = self.distinct(rows, "workload")[:1]
-        return self.pivot(
-            [r for r in rows if r.key["workload"] in first], ["model", "deployment", "language"], "metric"
-        )
+        return self._by_language(self.estimates(*self.measured(*LANGUAGE_METRICS)))
+
+    def texts(self) -> list[Markup]:
+        """What came out as text, under the same load: bytes, characters derived from tokens, length, early stops."""
+        derived = [
+            Row(row.table, {**row.key, "metric": DERIVED}, row.columns)
+            for row in self.write.facts.rows("languages", measure=DERIVED)
+        ]
+        byte_rate, *others = TEXT_METRICS
+        rows = [*self.estimates(*self.measured(byte_rate)), *derived, *self.estimates(*self.measured(*others))]
+        return self._by_language(rows)
+
+    def _by_language(self, rows: Sequence[Row]) -> list[Markup]:
+        load = self._lightest()
+        return self.pivot([r for r in rows if r.key["workload"] == load], ["model", "deployment", "language"], "metric")
+
+    def _lightest(self) -> str:
+        return next(iter(self._loads()), "")
+
+    def _loads(self) -> list[str]:
+        """Loads that have a value, from the lightest to the heaviest."""
+        found = {f.about("workload") for f in self.write.facts.where(under="estimate/") if f.value is not None}
+        return self.write.facts.by_load(found - {"*"})
 
     def languages_load(self) -> Markup:
-        """The load that `languages` shows."""
-        loads = self.distinct(self.estimates("output_throughput"), "workload")
-        return self.write.name("workload", loads[0]) if loads else self.write.say("all")
+        """The load that `languages` and `texts` show."""
+        return self.write.name("workload", self._lightest())
+
+    def heaviest_load(self) -> Markup:
+        """The load that figures of one load show."""
+        return self.write.name("workload", next(reversed(self._loads()), ""))
 
     def latencies(self) -> list[str]:
         """Latency metrics that the study has a value of."""
         return self.measured(*LATENCIES)
+
+    def client_lag(self) -> list[Markup]:
+        """The instrument's own error at the points whose latencies are shown: its median, else its mean."""
+        name = next(iter(self.measured(*LAGS)), None)
+        rows = [_unknown_lag(row) for row in self.estimates(name)] if name else []
+        return self.pivot(rows, ["model", "language", "workload"], "deployment")
+
+    def lag_metric(self) -> Markup:
+        """What `client_lag` shows."""
+        return self.write.metric(next(iter(self.measured(*LAGS)), LAGS[-1]))
 
     def percentiles_without_value(self) -> Markup:
         """Percentiles that no point has enough requests for."""
@@ -162,7 +214,8 @@ class Evidence(Arrangement):
         rows = [
             row
             for row in self.write.facts.rows("requests_summary")
-            if row.code("succeeded") != row.code("requests") or row.code("other_language") not in ("", "0")
+            if row.code("succeeded") != row.code("requests")
+            or any(row.code(column) not in ("", "0") for column in ("early_stops", "other_language"))
         ]
         columns = [
             "deployment",
@@ -176,104 +229,19 @@ class Evidence(Arrangement):
         ]
         return self.listing(rows, columns, names=4)
 
-    def memory_over_lives(self) -> list[Markup]:
-        """Idle and peak memory of whole deployments, over all lives."""
-        metrics = ("memory_idle", "memory_peak", "device_memory_idle", "device_memory_peak")
-        return self.pivot(self.estimates(*self.measured(*metrics)), ["metric", "language"], "deployment")
-
-    def memory(self) -> list[Markup]:
-        """The parts of the memory down the side, deployments across; one life, described."""
-        found: dict[tuple[str, str, str], dict[str, Fact]] = {}
-        for row in self.write.facts.rows("deployments"):
-            for column in ("weights_memory", "kv_capacity"):
-                if row.code(column):
-                    found.setdefault(("", column, ""), {})[row.key["deployment"]] = row[column]
-        profile = self.write.facts.rows("memory")
-        hidden = {"host", "rss"} if any(row.key.get("part") == "pss" for row in profile) else {"host"}
-        for row in sorted(profile, key=_place_in_profile):
-            if row["value"].value and row.key.get("part") not in hidden:
-                place = (row.key.get("server", ""), row.key.get("part", ""), row.key.get("stage", ""))
-                found.setdefault(place, {})[row.key["deployment"]] = row["value"]
-        return self._across_deployments(
-            ("server", "part", "stage"),
-            {
-                (
-                    self.write.name("server", server),
-                    self._word(PARTS, "part", part),
-                    self._word(STAGES, "stage", stage),
-                ): {deployment: self.cell(fact) for deployment, fact in cells.items()}
-                for (server, part, stage), cells in found.items()
-            },
-        )
-
-    def settings(self, unequal: bool = False) -> list[Markup]:
-        """Settings as they ran, one row each, deployments across; only those that differ if ``unequal``."""
-        found: dict[str, dict[str, list[Row]]] = {}
-        for row in self.write.facts.rows("ledger"):
-            if row.code("ran") and not (unequal and row["ran"].subject.get("equal")):
-                found.setdefault(row.key["name"], {}).setdefault(row.key["deployment"], []).append(row)
-        return self._across_deployments(
-            ("name",),
-            {
-                (self.write.code_of(next(iter(cells.values()))[0]["ran"], name),): {
-                    deployment: self._ran(rows) for deployment, rows in cells.items()
-                }
-                for name, cells in found.items()
-            },
-            numbers=False,
-        )
-
-    def _ran(self, rows: list[Row]) -> Markup:
-        """What the servers of a deployment run a setting with; what was asked for beside it where it differs."""
-        said: dict[tuple[str, str], Markup] = {}
-        for row in rows:
-            ran, asked = row["ran"], row.get("asked")
-            if (ran.value, row.code("asked")) in said:
-                continue
-            shown = self.write.code(ran)
-            if ran.reason == "differs" and asked is not None and asked.value is not None:
-                shown = self.write.say("{ran} (asked: {asked})", ran=shown, asked=self.write.code(asked))
-            said[str(ran.value), row.code("asked")] = shown
-        return self.write.join(said.values())
-
-    def _across_deployments(
-        self, down: tuple[str, ...], lines: dict[tuple[Markup, ...], dict[str, Markup]], numbers: bool = True
-    ) -> list[Markup]:
-        every = list(dict.fromkeys(deployment for cells in lines.values() for deployment in cells))
-        room = WIDEST - len(down)
-        head = [self.say_column(column) for column in down]
-        return [
-            self.table(
-                head + [self.write.name("deployment", deployment) for deployment in part],
-                [[*names, *(cells.get(d, self.write.say("not told")) for d in part)] for names, cells in lines.items()],
-                len(down) if numbers else WIDEST,
-            )
-            for part in (every[i : i + room] for i in range(0, len(every), room))
-        ]
-
-    def warmup(self) -> Markup:
-        """Requests until steady, for each deployment and model."""
-        return self.listing(
-            self.write.facts.rows("warmup"), ["deployment", "model", "requests", "first", "later"], names=2
-        )
-
     def an_id(self) -> Markup:
-        """The id of one fact, as an example of a command."""
-        fact = next(
-            (f for f in self.write.facts if f.kind == "estimate" and f.source.get("table") == "estimates"), None
-        )
+        """The id of a number in a table of the report, as an example of a command."""
+        rows = self.estimates(*self.measured("output_throughput", *LATENCIES))
+        fact = next((row["value"] for row in rows if row["value"].value is not None), None)
         return self.write.literal(fact, fact.id) if fact else Markup("ID")
 
-    def _word(self, words: dict[str, str], dimension: str, name: str) -> Markup:
-        if not name:
-            return self.write.say("as told")
-        return self.write.say(words[name]) if name in words else self.write.name(dimension, name)
 
-
-def _place_in_profile(row: Row) -> tuple[str, str, int, str]:
-    stage = row.key.get("stage", "")
-    order = {"before": 0, "idle": 1, "peak": 3, "stopped": 4}.get(stage, 2)
-    return row.key.get("server", ""), row.key.get("part", ""), order, stage
+def _unknown_lag(row: Row) -> Row:
+    """The row, saying so where the kernel gave no times: no data about the client's lag is no missing measurement."""
+    fact = row["value"]
+    if fact.value is not None or fact.reason != "no-data":
+        return row
+    return Row(row.table, row.key, {"value": fact.model_copy(update={"reason": "unknown"})})
 
 
 def _fatal(fact: Fact) -> str:

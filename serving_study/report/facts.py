@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,6 +121,24 @@ class Facts:
             if row and all(row.get(name) == value for name, value in key.items()):
                 found.setdefault(tuple(row.items()), {}).setdefault(str(fact.source.get("column", "")), fact)
         return [Row(table, dict(row), columns) for row, columns in found.items()]
+
+    def by_load(self, workloads: Iterable[str]) -> list[str]:
+        """Workloads from the lightest to the heaviest, as their concurrency or rate says."""
+        return sorted(workloads, key=lambda name: (self._load(name), name))
+
+    def _load(self, workload: str) -> float:
+        for key in ("concurrency", "rate"):
+            fact = self._facts.get(f"workload/{workload}/{key}")
+            if fact is not None and isinstance(fact.value, int | float):
+                return float(fact.value)
+        return 0.0
+
+    def counted(self, table: str, name: str, found: Sequence[Fact]) -> Fact:
+        """How many facts of a table were found, as a fact of that table."""
+        fact_id = f"count/{table}/{name}"
+        source = {"table": table, "row": {}, "column": name}
+        self._facts[fact_id] = Fact(id=fact_id, kind="count", value=len(found), unit="1", source=source)
+        return self._facts[fact_id]
 
     def label(self, dimension: str, name: str) -> Fact:
         """The fact that vouches for a name: its label if there is one, else the first fact that is about it."""

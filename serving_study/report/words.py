@@ -42,6 +42,7 @@ METRICS = {
     "memory_idle": N_("Idle memory"),
     "kv_used_peak": N_("Peak KV cache use"),
     "client_cpu": N_("CPU of the client"),
+    "fairness": N_("Fairness among the models (Jain's index)"),
 }
 """Point metrics, without their statistic."""
 
@@ -52,6 +53,7 @@ UNITS = {
     "token": (N_("{number} token"), N_("{number} tokens")),
     "chunk": (N_("{number} chunk"), N_("{number} chunks")),
     "slot": (N_("{number} slot"), N_("{number} slots")),
+    "core": (N_("{number} core"), N_("{number} cores")),
     "×": (N_("{number}×"), N_("{number}×")),
     "s": (N_("{number} s"), N_("{number} s")),
     "token/s": (N_("{number} token/s"), N_("{number} token/s")),
@@ -78,25 +80,20 @@ def split_metric(name: str) -> tuple[str, str]:
     return (found["base"], found["statistic"]) if found else (name, "")
 
 
-DIMENSIONS = {
+COLUMNS = {
     "deployment": N_("Deployment"),
-    "engine": N_("Engine"),
     "model": N_("Model"),
     "language": N_("Language"),
     "workload": N_("Load"),
     "metric": N_("Metric"),
-}
-
-COLUMNS = {
-    **DIMENSIONS,
     "a": N_("Deployment A"),
     "about": N_("About"),
     "against": N_("Against"),
     "amount": N_("Amount"),
     "answer": N_("Answer"),
-    "asked": N_("Asked"),
     "attainment": N_("Worst attainment"),
     "b": N_("Deployment B"),
+    "held": N_("Models held at most"),
     "case": N_("Measure"),
     "check": N_("Contradiction"),
     "claimed": N_("Published"),
@@ -120,14 +117,12 @@ COLUMNS = {
     "part": N_("Part"),
     "meaning": N_("Meaning"),
     "question": N_("Question"),
-    "ran": N_("As it ran"),
     "ratio": N_("Ratio A to B"),
     "ready_after": N_("Start-up time"),
     "recommended": N_("Recommended"),
     "requests": N_("Requests"),
     "score": N_("Score"),
     "second_number": N_("The other number"),
-    "seen_by": N_("Seen by"),
     "server": N_("Server"),
     "slo": N_("Objective (SLO)"),
     "slots": N_("Slots"),
@@ -138,10 +133,9 @@ COLUMNS = {
     "use_case": N_("Use case"),
     "verdict": N_("Verdict"),
     "version": N_("Version"),
-    "weights": N_("Weights"),
     "what": N_("What"),
-    "worst_language": N_("Language of the worst attainment"),
-    "worst_model": N_("Model of the worst attainment"),
+    "worst_language": N_("Worst language"),
+    "worst_model": N_("Worst model"),
 }
 
 SCALE = {
@@ -197,6 +191,7 @@ REASONS = {
     "not-measured": N_("not measured"),
     "not-decided": N_("not decided"),
     "interval-spans-target": N_("the interval spans the target"),
+    "cells-left-out": N_("some models or languages were left out as not valid"),
     "no-rival": N_("no rival"),
     "no-clear-winner": N_("no clear winner"),
     "unequal-weights": N_("the weights differ"),
@@ -213,8 +208,14 @@ REASONS = {
     "language-not-measured": N_("the language was not measured"),
     "other-hardware": N_("other hardware"),
     "other-weights": N_("other weights"),
+    "model-not-stated": N_("which model it was is not stated"),
+    "engine-differs": N_("the engine or its version differs too"),
+    "settings-differ": N_("other settings differ too"),
+    "early-stop": N_("answers stopped before the length that was asked for"),
+    "too-noisy": N_("too noisy"),
     "quality-unstated": N_("the type of the weights was not stated"),
     "not-told": N_("not told"),
+    "unknown": N_("unknown"),
     "not-steady": N_("not steady"),
 }
 """Why there is no value, no interval or no verdict."""

@@ -56,6 +56,10 @@ class Writer:
             raise StudyError(f"facts.json: {fact.id}: {number!r} is no number; run `facts` again")
         return self.shown.mark(fact, self.numbers.count(number))
 
+    def part(self, fact: Fact, text: str) -> Markup:
+        """A part of a fact's text, such as the number of a printed quantity."""
+        return self.shown.mark(fact, escape.markdown(text))
+
     def level(self, fact: Fact) -> Markup:
         """The level of a fact's interval, as a percentage."""
         return self.shown.mark(fact, self.numbers.value(fact.level or 0.0, "share"))
@@ -128,20 +132,21 @@ class Writer:
 PRINTED = ("claims", "contradictions")
 """Tables of numbers printed elsewhere, where a GB is a billion bytes."""
 SHARE_COLUMNS = (("capacity", "attainment"), ("capacity", "target"), ("study", "attainment"))
-SLOTS = ("deployments", "slots")
+COUNTED = {("deployments", "slots"): "slot", ("deployments", "cores"): "core"}
+"""Columns of plain counts that read better with what they count."""
 
 
 def unit_of(fact: Fact) -> str:
     """The unit that a number is shown in."""
     if fact.unit == "byte" and fact.source.get("table") in PRINTED:
         return "decimal byte"
-    if (fact.source.get("table"), fact.source.get("column")) == SLOTS:
-        return "slot"
+    table, column = str(fact.source.get("table")), str(fact.source.get("column"))
+    if (table, column) in COUNTED:
+        return COUNTED[table, column]
     if fact.unit not in (None, "", "1"):
         return str(fact.unit)
     if fact.kind in ("ratio", "share"):
         return fact.kind
-    table, column = fact.source.get("table"), fact.source.get("column")
     if fact.kind == "count":
         return "1"
     if fact.about("metric").startswith(SHARES) or (table, column) in SHARE_COLUMNS:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from serving_study.files import write_json
 from serving_study.load.meter import Meter
 from serving_study.load.payload import KEY_VARIABLE, key_from_environment
@@ -172,6 +174,16 @@ def _body(text: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise StudyError(f'--body {text[:60]}: must be a JSON object, e.g. {{"ignore_eos": true}}')
     return found
+
+
+def workload(**asked: Any) -> Workload:
+    """A workload of the command line. Raises StudyError where a study file's would be refused, naming the option."""
+    try:
+        return Workload(**asked)
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = "-".join(map(str, first["loc"])).removesuffix("_s").replace("_", "-")
+        raise StudyError(f"--{option} {first['input']}: {first['msg']}") from error
 
 
 def shared_by_points(args: argparse.Namespace) -> dict[str, Any]:

@@ -81,6 +81,9 @@ def _unresolved(study: Study, path: Path, engines: Collection[str], root: Path) 
             yield f"languages: {language!r}: config/prompts/{language}.jsonl does not exist; add the prompts or leave it out"
     if study.claims and not (root / f"config/claims/{study.claims}.yaml").is_file():
         yield f"claims = {study.claims!r}: config/claims/{study.claims}.yaml does not exist"
+    for name in study.loading:
+        if name not in study.deployments:
+            yield f"loading: {name!r}: must be one of deployments: {', '.join(study.deployments)}"
     yield from _deployments(study, engines)
     yield from _workloads(study, root)
     for name, case in study.use_cases.items():

@@ -39,6 +39,12 @@ class MemoryPlan(DeploymentPlan):
     workloads: dict[str, Workload]
 
 
+class LoadingPlan(DeploymentPlan):
+    """Time loading on demand."""
+
+    rounds: int
+
+
 class CellPlan(DeploymentPlan):
     """Measure one cell: one life of a deployment, one language."""
 
@@ -67,6 +73,11 @@ def warmup_plan(study: Study, name: str) -> WarmupPlan:
 def memory_plan(study: Study, name: str) -> MemoryPlan:
     """The part that its memory profile depends on."""
     return MemoryPlan(**_deployment(study, name), workloads=study.workloads)
+
+
+def loading_plan(study: Study, name: str) -> LoadingPlan:
+    """The part that timing its loading depends on."""
+    return LoadingPlan(**_deployment(study, name), rounds=study.loading_rounds)
 
 
 def cell_plan(study: Study, name: str, language: str, replicate: int) -> CellPlan:

@@ -16,6 +16,7 @@ from serving_study.study.types import Study
 
 CELL_FILES = ("cell.json", "requests.parquet", "chunks.parquet", "telemetry.parquet")
 LEFT_OUT = "left_out.json"
+LOADING = "loading.json"
 DEPLOYMENT_FILES = ("deploy.json", "warmup.json", "memory.parquet")
 
 
@@ -27,7 +28,8 @@ def cell_folder(root: str | Path, cell: Cell) -> Path:
 def measured_files(study: Study, root: str | Path) -> Iterator[Path]:
     """Every measured file of a study below ``root``."""
     for name in study.deployments:
-        yield from (Path(root) / "deployments" / name / f for f in DEPLOYMENT_FILES)
+        more = (LOADING,) if name in study.loading else ()
+        yield from (Path(root) / "deployments" / name / f for f in (*DEPLOYMENT_FILES, *more))
     for cell in cells(study):
         yield from (cell_folder(root, cell) / f for f in CELL_FILES)
 
@@ -41,7 +43,8 @@ def without(study: Study, left_out: dict[str, str]) -> Study:
     if not kept:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
         raise StudyError(f"study {study.name}: this machine can run none of its deployments: {reasons}")
-    return study.model_copy(update={"deployments": kept, "left_out": left_out})
+    loading = tuple(name for name in study.loading if name in kept)
+    return study.model_copy(update={"deployments": kept, "left_out": left_out, "loading": loading})
 
 
 def recorded_left_out(folder: str | Path) -> dict[str, str]:

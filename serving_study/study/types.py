@@ -194,6 +194,9 @@ class Study(Strict):
     workloads: Annotated[dict[Name, Workload], Field(min_length=1)]
     warmup_requests: Annotated[int, Field(ge=1, le=1000)] = 12
     """Most requests of each model before measuring; fewer where the steady state comes sooner."""
+    loading: tuple[Name, ...] = ()
+    """Deployments that load models on demand and are timed doing it: cold, warm, in turn, and the memory that comes back."""
+    loading_rounds: Annotated[int, Field(ge=2, le=100)] = 5
     slos: dict[Name, Slo] = {}
     use_cases: dict[str, UseCase] = {}
     usd_per_hour: Annotated[float, Field(gt=0)] | None = None

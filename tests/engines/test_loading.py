@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from serving_study import engines
 from serving_study.__main__ import main
+from serving_study.study.file import read
+from serving_study.study.plans import loading_plan
 
 pytestmark = pytest.mark.engine
 
@@ -14,7 +17,9 @@ pytestmark = pytest.mark.engine
 @pytest.mark.parametrize("deployment", ["ollama", "router"])
 def test_loading_on_demand_is_timed_and_gives_memory_back(deployment: str, tmp_path: Path):
     out = tmp_path / "loading.json"
-    assert not main(["profile-loading", "cpu", deployment, "--rounds", "2", "--out", str(out)])
+    study = read(Path("config/studies/cpu.yaml"), engines.names())
+    plan = loading_plan(study, deployment).model_copy(update={"rounds": 2})
+    assert not main(["profile-loading", plan.model_dump_json(), "--out", str(out)])
     held = json.loads(out.read_text())["held"]
     for record in held.values():
         alone = [r for r in record["readings"] if "cold_ttft" in r]

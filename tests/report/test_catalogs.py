@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from serving_study.report.catalogs import FOLDER, SOURCE_LANGUAGE, languages, messages_of
+from serving_study.report.catalogs import FOLDER, SOURCE_LANGUAGE, catalog, languages, messages_of
 from serving_study.report.document import TEMPLATES
 from serving_study.report.extract import messages
+from serving_study.report.words import UNITS
 
 OTHERS = [language for language in languages() if language != SOURCE_LANGUAGE]
 _PARTICLE = re.compile(r"\}(은|는|이|가|을|를|과|와|로|으로|이나|나|이라|라)(?![가-힣])")
@@ -64,8 +65,31 @@ def test_no_korean_particle_depends_on_what_fills_a_placeholder() -> None:
     assert wrong == []
 
 
-def test_no_korean_heading_is_mixed_with_slashes() -> None:
-    assert [str(m.string) for m in messages_of("ko") if re.search(r"[가-힣] ?/ ?[가-힣A-Za-z]", str(m.string))] == []
+def test_no_korean_words_but_units_are_mixed_with_slashes() -> None:
+    units = {message for forms in UNITS.values() for message in forms}
+    said = [str(m.string) for m in messages_of("ko") if m.id not in units]
+    assert [text for text in said if re.search(r"[가-힣] ?/ ?[가-힣A-Za-z]", text)] == []
+
+
+@pytest.mark.parametrize(
+    ("awkward", "why"),
+    [
+        ("비율이 일이면", "a number spelt out"),
+        ("수준을 차지", "translated word by word"),
+        ("막는 검사에 걸리지", "a double negation"),
+        ("프리픽스", "a prefix cache is 접두사 캐시 everywhere"),
+        ("가중치가 {weight} 이상", "the table does not tell the direction"),
+        ("판정의 근거가 된", "the numbers stand behind a verdict and do not all decide it"),
+    ],
+)
+def test_korean_wording_that_was_found_wrong_stays_away(awkward: str, why: str) -> None:
+    assert [str(m.string) for m in messages_of("ko") if awkward in str(m.string)] == [], why
+
+
+def test_korean_says_whose_attainment_is_the_worst() -> None:
+    words = catalog("ko")
+    assert words.say("Worst model") == "충족률이 가장 낮은 모델"
+    assert words.say("Worst language") == "충족률이 가장 낮은 언어"
 
 
 def test_catalog_files_are_named_by_language() -> None:

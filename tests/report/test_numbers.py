@@ -39,8 +39,33 @@ def test_an_interval_is_scaled_like_its_value() -> None:
     assert numbers().value(9.9e9, "ns", 9.0e9, 11.0e9) == "9,900 ms [9,000, 11,000]"
 
 
-def test_counts_are_written_with_the_counters_of_korean() -> None:
-    assert numbers("ko").value(12345, "request") == "12,345건"
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (12345, "request", "12,345건"),
+        (4, "slot", "4개"),
+        (2, "core", "코어 2개"),
+        (523, "s", "523초"),
+        (12_500_000_000, "ns", "12.5초"),
+        (411.6, "token/s", "412 토큰/s"),
+        (87.2, "character/s", "87.2 자/s"),
+        (300, "byte/s", "300 바이트/s"),
+        (0.55, "token/character", "0.550 토큰/자"),
+        (4.2, "1/s", "4.20 건/s"),
+    ],
+)
+def test_units_are_written_in_korean(value: float, unit: str, text: str) -> None:
+    assert numbers("ko").value(value, unit) == text
+
+
+def test_an_interval_by_itself_has_the_unit_of_its_language() -> None:
+    assert numbers("ko").interval(398, 427, "token/s") == "[398, 427] 토큰/s"
+    assert numbers().interval(398, 427, "token/s") == "[398, 427] token/s"
+    assert numbers("ko").interval(1.1, 1.2, "ratio") == "[1.10, 1.20]"
+
+
+def test_one_of_a_kind_is_singular() -> None:
+    assert [numbers().value(n, "slot") for n in (1, 4)] == ["1 slot", "4 slots"]
 
 
 @settings(max_examples=30, deadline=None)

@@ -8,11 +8,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from fontTools.ttLib import TTFont
+from matplotlib.axes import Axes
 from PIL import Image
 
 from serving_study.__main__ import main
+from serving_study.report.catalogs import catalog
+from serving_study.report.facts import read_facts
 from serving_study.report.fonts.subset import ks_x_1001_hangul
-from serving_study.report.plots import style
+from serving_study.report.plots import frontier, languages, style
+from serving_study.report.plots.data import Data
 
 NAMES = ("frontier", "languages", "latency", "memory", "timeline", "warmup")
 
@@ -77,6 +81,68 @@ def test_colours_are_told_apart_without_red_and_green() -> None:
 @pytest.mark.parametrize(("background", "ink"), [("#000000", "white"), ("#0072B2", "white"), ("#E69F00", "black")])
 def test_labels_on_bars_are_readable(background: str, ink: str) -> None:
     assert style.ink_on(background) == ink
+
+
+def empty_places(study: Path, folder: Path) -> Data:
+    """Tables of the study in which one model answered Korean in another language, at every deployment."""
+    shutil.copytree(study / "tables", folder / "tables")
+    estimates = pd.read_parquet(folder / "tables" / "estimates.parquet")
+    model = min(set(estimates["model"]) - {"*"})
+    where = (estimates["metric"] == "character_throughput") & (estimates["language"] == "ko")
+    where &= estimates["model"] == model
+    estimates.loc[where, ["value", "low", "high"]] = None
+    estimates.loc[where, "reason"] = "other-language"
+    estimates.to_parquet(folder / "tables" / "estimates.parquet", index=False)
+    return data_of(folder / "tables", study)
+
+
+def data_of(tables: Path, study: Path, language: str = "en") -> Data:
+    style.use()
+    return Data(tables, [], read_facts(study / "facts.json"), catalog(language))
+
+
+def texts(panel: Axes) -> list[str]:
+    return [text.get_text() for text in panel.texts]
+
+
+def test_every_language_has_a_place_in_every_panel_and_an_empty_one_says_why(study: Path, tmp_path: Path) -> None:
+    data = empty_places(study, tmp_path)
+    figure = languages.draw(data)
+    assert figure is not None
+    widths = set()
+    for panel in figure.axes:
+        assert [label.get_text() for label in panel.get_xticklabels()] == ["English", "Korean", "Chinese"]
+        widths |= {round(bar.get_width() / (panel.get_xlim()[1] - panel.get_xlim()[0]), 6) for bar in panel.patches}
+    assert len(widths) == 1, "bars of one width in all panels"
+    said = [texts(panel) for panel in figure.axes]
+    assert sorted(map(len, said)) == [0] * (len(said) - 1) + [len(data.deployments)]
+    assert {text for panel in said for text in panel} == {"answered in another language"}
+
+
+def test_the_shaded_part_of_the_frontier_is_named_for_the_one_limit_that_it_shows(study: Path) -> None:
+    for language, said in (
+        ("en", "TTFT limit of interactive:\n500 ms"),
+        ("ko", "SLO(interactive)의 TTFT 한도:\n500 ms"),
+    ):
+        figure = frontier.draw(data_of(study / "tables", study, language))
+        assert figure is not None
+        figure.draw_without_rendering()
+        for panel in figure.axes:
+            (label,) = [text for text in panel.texts if "500" in text.get_text()]
+            assert label.get_text() == said
+            frame, box = panel.get_window_extent(), label.get_window_extent()
+            assert frame.x0 - 1 <= box.x0
+            assert box.x1 <= frame.x1 + 1
+            assert box.y1 <= frame.y1 + 1
+
+
+def test_names_of_loads_do_not_lie_on_each_other(study: Path) -> None:
+    data = data_of(study / "tables", study)
+    figure = frontier.draw(data)
+    assert figure is not None
+    for panel in figure.axes:
+        marks = {text.xyann for text in panel.texts if text.get_text() in data.workloads}
+        assert len(marks) == len(data.deployments), "each deployment's names stand on their own side of the marks"
 
 
 def plot(study: Path, folder: Path, *more: str) -> int:

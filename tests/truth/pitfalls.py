@@ -352,3 +352,19 @@ def switching(ask: Ask) -> list[Frame]:
     """Speaks another protocol from here on (101), then closes the connection."""
     head = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
     return [Frame(MS, head), Frame(2 * MS, b"\x81\x02hi", then="close")]
+
+
+_asked = itertools.count()
+
+
+@scenario
+def cached(ask: Ask) -> list[Frame]:
+    """Every second answer had its prompt in a prefix cache (P8)."""
+    counts = usage(ask.max_tokens) | {"prompt_tokens_details": {"cached_tokens": 100 * (next(_asked) % 2)}}
+    return stream(tokens(ask), sse(delta(ask, None) | {"choices": [], "usage": counts}), DONE)
+
+
+@scenario
+def overloaded(ask: Ask) -> list[Frame]:
+    """503, with a page that would colour a terminal."""
+    return answer("503 Service Unavailable", b"\x1b[31mno slot is free")

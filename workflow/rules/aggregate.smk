@@ -11,6 +11,7 @@ rule aggregate:
         deploys=every("{raw}/deployments/{deployment}/deploy.json"),
         warmups=every("{raw}/deployments/{deployment}/warmup.json"),
         memory=every("{raw}/deployments/{deployment}/memory.parquet"),
+        loading=loadings,
         claims=claims_file,
     output:
         tables=directory("results/{study}/tables"),
@@ -30,7 +31,7 @@ rule aggregate:
     shell:
         "exec python -m serving_study aggregate {params.plan:q} --points {input.points} --metrics {input.metrics}"
         " --cells {input.cells} --deploys {input.deploys} --warmups {input.warmups} --memory {input.memory}"
-        " --claims {input.claims} --out {output.tables} --manifest {output.manifest} --log {log}"
+        " --loading {input.loading} --claims {input.claims} --out {output.tables} --manifest {output.manifest} --log {log}"
 
 
 rule facts:

@@ -11,6 +11,7 @@ rule install_engine:
         code=code(
             "commands/install_engine",
             "serving",
+            "telemetry/processes",
             "telemetry/processors",
             "telemetry/prometheus",
             "engines/base",

@@ -93,6 +93,13 @@ def every(path):
     )
 
 
+def loadings(w):
+    """What timing the loading on demand left, of the deployments that the study names for it."""
+    return [
+        f"{raw_root(w)}/deployments/{d}/loading.json" for d in study(w.study).loading
+    ]
+
+
 def receipts(w):
     """What must be installed before a deployment starts: a process's engine, and models that are served here."""
     d = study(w.study).deployments[w.deployment]

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from serving_study.report.catalogs import Catalog
 from serving_study.report.facts import Facts
-from serving_study.report.words import LANGUAGES, METRICS, N_, STATISTICS, split_metric
+from serving_study.report.words import LANGUAGES, METRICS, N_, REASONS, STATISTICS, UNITS, split_metric
 
 MS = 1e6
 MIB = 2**20
@@ -63,17 +63,14 @@ class Data:
         return "en" if "en" in found or not found else found[0]
 
     @cached_property
+    def languages(self) -> list[str]:
+        """Languages of the prompts that were measured, with or without values."""
+        return sorted(set(self.table("estimates")["language"]) - {"*"})
+
+    @cached_property
     def workloads(self) -> list[str]:
         """Workloads from the lightest to the heaviest, as their concurrency or rate says."""
-        found = sorted(set(self.estimates["workload"]) - {"*"})
-        return sorted(found, key=lambda name: (self._load(name), name))
-
-    def _load(self, workload: str) -> float:
-        for key in ("concurrency", "rate"):
-            fact = self.facts.get(f"workload/{workload}/{key}")
-            if fact is not None and isinstance(fact.value, int | float):
-                return float(fact.value)
-        return 0.0
+        return self.facts.by_load(set(self.estimates["workload"]) - {"*"})
 
     def estimate(self, metric: str, **where: str) -> pd.DataFrame:
         """Estimates of a metric where these columns have these values."""
@@ -81,6 +78,14 @@ class Data:
         for column, value in where.items():
             frame = frame[frame[column] == value]
         return frame
+
+    def reason(self, metric: str, **where: str) -> str:
+        """Why there is no estimate, in words."""
+        frame = self.table("estimates")
+        for column, value in {"metric": metric, **where}.items():
+            frame = frame[frame[column] == value]
+        code = "" if frame.empty else str(frame["reason"].iloc[0])
+        return self.say(REASONS.get(code, REASONS["not-measured"]))
 
     @cached_property
     def requests(self) -> pd.DataFrame:
@@ -111,7 +116,11 @@ class Data:
         if statistic:
             shown = self.say(STATISTICS[statistic]) if statistic in STATISTICS else statistic
             words = self.say(N_("{metric}, {statistic}"), metric=words, statistic=shown)
-        return self.say(N_("{metric} ({unit})"), metric=words, unit=unit)
+        return self.say(N_("{metric} ({unit})"), metric=words, unit=self.unit(unit))
+
+    def unit(self, unit: str) -> str:
+        """A unit by itself, as this language writes it."""
+        return self.say(UNITS[unit][-1], number="").strip() if unit in UNITS else unit
 
     def language_name(self, language: str) -> str:
         """A language's name in words."""

@@ -11,6 +11,10 @@ from serving_study.report.plots.data import MS, Data
 from serving_study.report.words import N_
 
 LATENCY, THROUGHPUT = "ttft_p50", "output_throughput"
+HEADROOM = 1.25
+"""Room above the highest point for the label of the objective."""
+OFFSETS = ((6, -11), (6, 5), (-6, 5), (-6, -11))
+"""Points (right, up) from a mark to its load's name: neighbours in the legend stand on different sides of their marks."""
 
 
 def draw(data: Data) -> Figure | None:
@@ -59,11 +63,13 @@ def _panel(panel: Axes, data: Data, model: str, weights: str) -> None:
         )
         highest = max(highest, float(np.fmax(x, high).max()))
         for at, load in zip(zip(x.tolist(), y.tolist(), strict=True), loads, strict=True):
+            beside, above = OFFSETS[place % len(OFFSETS)]
             panel.annotate(
                 load,
                 at,
-                xytext=(6, -11),
+                xytext=(beside, above),
                 textcoords="offset points",
+                ha="left" if beside > 0 else "right",
                 fontsize=8,
                 path_effects=style.halo(),
                 color=style.colour(place),
@@ -77,13 +83,13 @@ def _panel(panel: Axes, data: Data, model: str, weights: str) -> None:
         )
     )
     panel.margins(y=0.1)
-    panel.set_ylim(bottom=0)
+    panel.set_ylim(0, panel.get_ylim()[1] * HEADROOM)
     panel.set_xlim(0, highest * 1.15 or 1)
     _objective(panel, data)
 
 
 def _objective(panel: Axes, data: Data) -> None:
-    """Shade where the strictest objective for this latency is kept."""
+    """Shade up to the strictest limit that an objective puts on this latency; it may limit other things, too."""
     limits = [
         (float(fact.value) / MS, fact.about("slo"))
         for fact in data.facts.where(under="slo/")
@@ -96,10 +102,16 @@ def _objective(panel: Axes, data: Data) -> None:
     panel.axvspan(0, min(limit, right), color=style.SHADE, alpha=0.08, linewidth=0)
     if limit < right:
         panel.axvline(limit, color=style.SHADE, linewidth=1)
+    left_of_line = limit > right / 2
     panel.annotate(
-        data.say(N_("keeps {slo}: up to {limit} ms"), slo=name, limit=f"{limit:g}"),
-        (0.02, 0.03),
-        xycoords="axes fraction",
+        data.say(N_("TTFT limit of {slo}: {limit} ms"), slo=name, limit=f"{limit:g}").replace(": ", ":\n"),
+        (min(limit, right), 1),
+        xytext=(-4 if left_of_line else 4, -2),
+        xycoords=("data", "axes fraction"),
+        textcoords="offset points",
+        ha="right" if left_of_line else "left",
+        va="top",
         fontsize=8,
+        path_effects=style.halo(),
         color="#00664b",
     )
