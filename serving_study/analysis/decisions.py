@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,8 @@ class Evidence:
     languages: pd.DataFrame
     engine_memory: Mapping[tuple[str, str], float]
     """(deployment, model) to bytes of its KV cache, where the engine tells."""
+    engine_tokens: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """(deployment, model) to the tokens that fit there, where the engine tells; else those of its slots."""
 
 
 def decision_rows(e: Evidence) -> Iterator[Answer]:
@@ -168,7 +170,7 @@ def _kv_tokens(e: Evidence) -> Iterator[Answer]:
     for (deployment, model), size in sorted(e.engine_memory.items()):
         d = e.study.deployments[deployment]
         if size > 0 and not d.memory_share:
-            value = d.slots * d.context / size * GIGABYTE
+            value = e.engine_tokens.get((deployment, model), d.slots * d.context) / size * GIGABYTE
             yield {
                 "case": "gigabyte",
                 "deployment": deployment,

@@ -65,6 +65,16 @@ def kv_memory(records: Iterable[Json]) -> dict[tuple[str, str], float]:
     }
 
 
+def kv_tokens(records: Iterable[Json]) -> dict[tuple[str, str], int]:
+    """(deployment, model) to the tokens that its KV cache holds, where the engine tells that of a server of one model."""
+    return {
+        (r["deployment"], s["server"]): int(s["ran"])
+        for r in records
+        for s in r["settings"]
+        if s["name"] == "kv_tokens" and s.get("server") in r["models"] and str(s["ran"]).isdigit()
+    }
+
+
 def kv_rows(points: pd.DataFrame, capacity: Mapping[tuple[str, str], float]) -> Iterator[dict[str, Any]]:
     """Rows of ``tables.KV_CACHE``; ``points`` may be compared, ``capacity`` is that of ``kv_memory``."""
     seen = points[points["metric"] == "kv_used_peak"]

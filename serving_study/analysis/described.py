@@ -57,6 +57,7 @@ def _study(study: Study) -> Iterator[Fact]:
         yield from asked("workload", name, "concurrency", w.concurrency, "request")
         yield from asked("workload", name, "rate", w.rate, "1/s")
         yield from asked("workload", name, "requests", w.requests, "request")
+        yield from asked("workload", name, "together", "together" if w.together else None)
         yield from asked("workload", name, "max_tokens", w.max_tokens, "token")
         yield from asked("workload", name, "input_tokens", w.input_tokens, "token")
     for name, slo in study.slos.items():

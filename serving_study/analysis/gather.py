@@ -17,10 +17,12 @@ from serving_study.analysis.compare import compare
 from serving_study.analysis.contradicting import contradictions
 from serving_study.analysis.decisions import Evidence, decision_rows
 from serving_study.analysis.deployed import (
+    Json,
     curve_rows,
     deployment_rows,
     kv_memory,
     kv_rows,
+    kv_tokens,
     ledger_rows,
     memory_rows,
     records,
@@ -87,7 +89,7 @@ def gather(study: Study, files: Files) -> Tables:
         answers.STEADINESS: steadiness,
     }
     accelerators = {r["deployment"]: ",".join(r["host"]["accelerators"]) for r in deployed}
-    found |= _answers(study, valid, short, pairs, languages, kv_memory(deployed))
+    found |= _answers(study, valid, short, pairs, languages, deployed)
     recommended = found[answers.RECOMMENDATIONS]
     return found | _claims(Measured(study, valid, accelerators, recommended, short), files.claims)
 
@@ -98,11 +100,11 @@ def _answers(
     short: pd.DataFrame,
     pairs: pd.DataFrame,
     languages: pd.DataFrame,
-    kv: dict[tuple[str, str], float],
+    deployed: Sequence[Json],
 ) -> Tables:
     mix = answers.MIX.frame(mix_rows(valid))
     capacity = answers.CAPACITY.frame(capacity_rows(study, valid))
-    evidence = Evidence(study, valid, pairs, capacity, languages, kv)
+    evidence = Evidence(study, valid, pairs, capacity, languages, kv_memory(deployed), kv_tokens(deployed))
     return {
         answers.MIX: mix,
         answers.CAPACITY: capacity,

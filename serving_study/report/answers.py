@@ -21,6 +21,7 @@ from serving_study.report.codes import (
     USE_CASES,
 )
 from serving_study.report.facts import Fact, Row
+from serving_study.report.sentences import Sentences
 from serving_study.report.words import METRICS, REASONS, UNITS, split_metric
 from serving_study.study.errors import StudyError
 
@@ -32,6 +33,8 @@ MAIN_METRIC = "output_throughput"
 LANGUAGE_MEASURES = ("token-cost", "equal-meaning", "equal-tokens", "answer-length")
 _CONTRADICTED = re.compile(r"(?P<who>[^:]+), (?P<metric>\w+): (?P<printed>.+)")
 _PRINTED = re.compile(r"(?P<number>[0-9][0-9.,]*)(?P<percent>( %)?) ?(?P<form>.*)")
+
+FAIRNESS = "fairness"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +86,24 @@ class Answers(Arrangement):
 
     def use_cases(self) -> Markup:
         """One row a use case: the recommendation, the score against the runner-up, what would change or decide it."""
+        found = self.write.facts.rows("recommendations")
+        among = {
+            row.key["use_case"] + row.key["weights"]: Sentences(self.write).among(row.key["weights"]) for row in found
+        }
+        several = any(among.values())
         rows = [
             [
                 self.key_name("use_case", row.key["use_case"]),
+                *([among[row.key["use_case"] + row.key["weights"]]] if several else []),
                 self._recommended(row),
                 self._against_runner_up(row),
                 self._flip(row),
                 self._next(row),
             ]
-            for row in self.write.facts.rows("recommendations")
+            for row in found
         ]
-        return self.table(
-            [self.say_column(c) for c in ("use_case", "recommended", "score", "flip", "next_step")], rows, 5
-        )
+        columns = ("use_case", *(["among"] if several else []), "recommended", "score", "flip", "next_step")
+        return self.table([self.say_column(c) for c in columns], rows, len(columns))
 
     def to_serve(self) -> list[Row]:
         """What serves each deployment that a use case recommends, else the first: compose file, command lines, requests."""
@@ -127,9 +135,13 @@ class Answers(Arrangement):
 
     def interference(self) -> list[Markup]:
         """Each model under load together with the others, against the same load without them."""
-        return self.pivot(
-            self.write.facts.rows("interference"), ["against", "deployment", "model", "language", "workload"], "metric"
-        )
+        rows = [row for row in self.write.facts.rows("interference") if row.key["metric"] != FAIRNESS]
+        return self.pivot(rows, ["against", "deployment", "model", "language", "workload"], "metric")
+
+    def fairness(self) -> list[Markup]:
+        """How equally the models of a deployment suffer under load together."""
+        rows = self.write.facts.rows("interference", metric=FAIRNESS)
+        return self.pivot(rows, ["metric", "language", "workload"], "deployment")
 
     def claims(self) -> Markup:
         """What was claimed of what, the published number, the measured one and the verdict, for each deployment and load."""

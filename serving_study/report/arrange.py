@@ -57,8 +57,10 @@ class Arrangement:
         """
         down = [d for d in down if len(self.distinct(rows, d)) > 1] or list(down[:1])
         compared = self._verdicts(compare, rows) if compare else {}
-        room = WIDEST - len(down) - bool(compared)
         over = self.distinct(rows, across)
+        if len(down) > 1 and len(down) + len(over) + bool(compared) > WIDEST >= len(over) + 1 + bool(compared):
+            return self._apart(rows, down, across, compare)
+        room = WIDEST - len(down) - bool(compared)
         tables = []
         for part in [over[i : i + room] for i in range(0, len(over), room)]:
             head = [self.say_column(d) for d in down] + [self.key_name(across, value) for value in part]
@@ -73,6 +75,16 @@ class Arrangement:
                     len(down),
                 )
             )
+        return tables
+
+    def _apart(self, rows: Sequence[Row], down: Sequence[str], across: str, compare: str) -> list[Markup]:
+        """A table for each value of the first column, with that value above it, so that all columns across fit."""
+        first, *rest = down
+        tables = []
+        for value in self.distinct(rows, first):
+            own = [row for row in rows if row.key.get(first) == value]
+            above = Markup("{}\n\n").format(self.key_name(first, value))
+            tables += [above + table for table in self.pivot(own, rest, across, compare)]
         return tables
 
     def _pivoted(
@@ -99,8 +111,19 @@ class Arrangement:
         if len(self.distinct(rows, "deployment")) == 2:
             pairs = self.write.facts.rows("pairs", metric=metric, scope="cell")
             return {tuple(row.key.get(d, "") for d in POINT): said.comparison(row) for row in pairs}
-        champions = self.write.facts.where("verdict", "champion/cell/", metric=metric)
-        return {tuple(fact.about(d) for d in POINT): said.short(fact) for fact in champions}
+        found: dict[tuple[str, ...], list[Fact]] = {}
+        for fact in self.write.facts.where("verdict", "champion/cell/", metric=metric):
+            found.setdefault(tuple(fact.about(d) for d in POINT), []).append(fact)
+        return {
+            place: self.write.join([self._of_weights(said.short(fact), fact, len(facts)) for fact in facts], "; ")
+            for place, facts in found.items()
+        }
+
+    def _of_weights(self, said: Markup, fact: Fact, groups: int) -> Markup:
+        """A verdict with the type of weights that it holds for, where there are several."""
+        if groups < 2:
+            return said
+        return self.write.say("{weights}: {said}", weights=self.write.part(fact, fact.about("weights")), said=said)
 
     def cell(self, fact: Fact | None) -> Markup:
         """A value, or why there is none."""

@@ -123,8 +123,12 @@ class Facts:
         return [Row(table, dict(row), columns) for row, columns in found.items()]
 
     def by_load(self, workloads: Iterable[str]) -> list[str]:
-        """Workloads from the lightest to the heaviest, as their concurrency or rate says."""
-        return sorted(workloads, key=lambda name: (self._load(name), name))
+        """Workloads from the lightest to the heaviest, as their concurrency or rate says.
+
+        Loads on several models together are left out unless there are no others: they ask something else of each model.
+        """
+        found = sorted(workloads, key=lambda name: (self._load(name), name))
+        return [name for name in found if f"workload/{name}/together" not in self] or found
 
     def _load(self, workload: str) -> float:
         for key in ("concurrency", "rate"):

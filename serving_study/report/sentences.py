@@ -78,7 +78,21 @@ class Sentences:
             parts["winner"] = self.write.name("deployment", verdict.about("winner"))
         if "{reason}" in message:
             parts["reason"] = self.reason(verdict)
-        return self.write.say(message, **parts)
+        said = self.write.say(message, **parts)
+        among = self.among(verdict.about("weights")) if verdict.about("scope") == "headline" else Markup()
+        return self.write.say("Among {deployments}: {said}", deployments=among, said=said) if among else said
+
+    def among(self, weights: str) -> Markup:
+        """The deployments that serve these types of weights, where others of the study serve other types; else nothing.
+
+        ``weights`` is ``model:type`` of some or all models, joined by commas.
+        """
+        rows = self.write.facts.rows("deployments")
+        if len({row.code("weights") for row in rows}) < 2:
+            return Markup()
+        wanted = set(weights.split(","))
+        alike = [row.key["deployment"] for row in rows if wanted <= set(row.code("weights").split(","))]
+        return self.write.join([self.write.name("deployment", name) for name in alike])
 
     def short(self, verdict: Fact) -> Markup:
         """A verdict in two or three words, for the cell of a table."""

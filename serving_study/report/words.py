@@ -92,6 +92,7 @@ COLUMNS = {
     "amount": N_("Amount"),
     "answer": N_("Answer"),
     "attainment": N_("Worst attainment"),
+    "among": N_("Among"),
     "b": N_("Deployment B"),
     "held": N_("Models held at most"),
     "case": N_("Measure"),

@@ -11,7 +11,7 @@ import pytest
 from serving_study.analysis import answers
 from serving_study.analysis.capacity import capacity_rows, share_interval, users
 from serving_study.analysis.compare import compare
-from serving_study.analysis.decisions import Evidence, decision_rows
+from serving_study.analysis.decisions import Evidence, _kv_tokens, decision_rows
 from serving_study.analysis.languages import language_rows
 from serving_study.analysis.recommendations import recommendation_rows, score_rows
 from serving_study.study.types import Study
@@ -90,6 +90,15 @@ def test_a_million_tokens_cost_the_price_of_the_time_that_they_take(decisions: p
 def test_tokens_of_a_gigabyte_of_kv_cache(decisions: pd.DataFrame) -> None:
     row = decisions.loc[("kv-tokens", "gigabyte", "four-slots")]
     assert row["value"] == pytest.approx(1e9 / 10_000)
+
+
+def test_tokens_of_a_gigabyte_are_the_engines_own_where_it_tells_them() -> None:
+    kv = {("four-slots", "m"): 2e9}
+    evidence = Evidence(
+        study(TRUTH), pd.DataFrame(), pd.DataFrame(), pd.DataFrame(), pd.DataFrame(), kv, {("four-slots", "m"): 50_000}
+    )
+    (answer,) = _kv_tokens(evidence)
+    assert answer["value"] == pytest.approx(25_000)
 
 
 def test_the_same_steps_kept_by_both_decide_nothing() -> None:
