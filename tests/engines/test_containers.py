@@ -17,23 +17,30 @@ import yaml
 from serving_study import engines
 from serving_study.serving import containers, llama_server
 from serving_study.study.file import read
+from serving_study.study.types import Study
+from serving_study.telemetry.processes import tree_memory
 from tests.engines.conftest import SENTENCES
 
 ROOT = Path(__file__).parents[2]
 BUILD = "10760"
 STUDY = read(ROOT / "config" / "studies" / "rtx5090.yaml", engines.names())
+ON_CPU = read(ROOT / "config" / "studies" / "cpu.yaml", engines.names())
 
 
-def composed(name: str) -> str:
-    deployment = STUDY.deployments[name]
-    models = {model: STUDY.models[model] for model in deployment.models}
-    return containers.compose(engines.load(deployment.engine), deployment, models, gpu=True)
+def composed(name: str, study: Study = STUDY) -> str:
+    deployment = study.deployments[name]
+    models = {model: study.models[model] for model in deployment.models}
+    return containers.compose(engines.load(deployment.engine), deployment, models, gpu=study.hardware == "gpu")
 
 
-@pytest.mark.parametrize("name", STUDY.deployments)
-def test_docker_compose_accepts_the_generated_file(name: str, tmp_path: Path):
+@pytest.mark.parametrize(
+    ("study", "name"),
+    [(s, name) for s in (STUDY, ON_CPU) for name in s.deployments],
+    ids=lambda x: getattr(x, "name", x),
+)
+def test_docker_compose_accepts_the_generated_file(study: Study, name: str, tmp_path: Path):
     file = tmp_path / "docker-compose.yml"
-    file.write_text(composed(name))
+    file.write_text(composed(name, study))
     plugin = (
         subprocess.run(["docker", "compose", "version"], capture_output=True, check=False) if which("docker") else None
     )
@@ -131,6 +138,9 @@ def test_a_deployment_runs_in_a_container(bring_up, deploy, reference, dockerd, 
         assert running.strip() == f"{image} serving-study-{up.deployment.port}"
         answer = up.ask("smollm2-135m", SENTENCES["ko"])
         assert (answer.prompt_tokens, answer.output_tokens) == (reference["smollm2-135m", "ko"], 8)
+        weights = (up.models["smollm2-135m"].gguf or Path()).stat().st_size
+        assert tree_memory(containers.process_of(f"serving-study-{up.deployment.port}") or 0) > weights / 2
+        assert containers.pulled(up.engine, BUILD).startswith(image)
         settings = up.engine.settings(up.deployment, up.of("smollm2-135m"))
         assert [s for s in settings if s.asked is not None and s.asked != s.ran] == []
     gone = subprocess.run(["docker", "ps", "--all", "--quiet"], capture_output=True, text=True, check=True).stdout
