@@ -216,16 +216,19 @@ def _weights(e: Evidence) -> Iterator[Answer]:
 
     Where they differ in more than that, nobody knows what made the difference.
     """
+    found, unlike = [], set()
     for row in _headlines(e):
         a, b = (dict(_weights_of(e, row[side])) for side in ("a", "b"))
         if all(a[m] == b[m] for m in a.keys() & b.keys()):
             continue
         also = _differ_also(e.study.deployments[row["a"]], e.study.deployments[row["b"]])
         if also is None:
-            yield _of_pair(row) | {"reason": row["reason"] or "quality-not-measured"}
+            found.append(_of_pair(row) | {"reason": row["reason"] or "quality-not-measured"})
         else:
-            pair = {"case": row["metric"], "deployment": row["a"], "against": row["b"], "lives": row["lives"]}
-            yield pair | _open(also, "other-weights")
+            unlike.add(also)
+    yield from found
+    if unlike and not found:
+        yield {"case": "all"} | _open(min(unlike), "other-weights")
 
 
 def _differ_also(a: Deployment, b: Deployment) -> str | None:

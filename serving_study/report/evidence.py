@@ -33,7 +33,8 @@ class Evidence(Arrangement):
 
     def headlines(self) -> list[Row]:
         """Comparisons of whole deployments, unless there are so many pairs that champions tell it better."""
-        rows = [row for metric in HEADLINES for row in self.write.facts.rows("pairs", metric=metric, scope="headline")]
+        found = [row for metric in HEADLINES for row in self.write.facts.rows("pairs", metric=metric, scope="headline")]
+        rows = [row for row in found if _equal_weights(row)]
         return rows if len(rows) <= MOST_HEADLINES else []
 
     def champions(self, scope: str) -> list[Fact]:
@@ -56,7 +57,7 @@ class Evidence(Arrangement):
                     self.write.metric(row.key["metric"]),
                     self.write.name("deployment", row.key["a"]),
                     self.write.name("deployment", row.key["b"]),
-                    said.short(verdict) if verdict.value != "not-decided" else said.reason(verdict),
+                    self._verdict(row, said),
                     self.write.bare(ratio),
                     self.write.interval(ranged, "ratio"),
                     self.write.level(ranged) if ranged.low is not None else self.write.say("none"),
@@ -64,6 +65,12 @@ class Evidence(Arrangement):
             )
         head = ["metric", "a", "b", "verdict", "ratio", "interval", "level"]
         return self.table([self.say_column(column) for column in head], rows, 4)
+
+    def _verdict(self, row: Row, said: Sentences) -> Markup:
+        verdict = row["verdict"]
+        if not _equal_weights(row):
+            return self.write.say("not ranked: the weights differ")
+        return said.short(verdict) if verdict.value != "not-decided" else said.reason(verdict)
 
     def level_alone(self) -> Markup:
         """The level of the interval of a single value."""
@@ -242,6 +249,11 @@ def _unknown_lag(row: Row) -> Row:
     if fact.value is not None or fact.reason != "no-data":
         return row
     return Row(row.table, row.key, {"value": fact.model_copy(update={"reason": "unknown"})})
+
+
+def _equal_weights(row: Row) -> bool:
+    """Whether both deployments of a pair hold the weights in the same type: else they stand side by side and no more."""
+    return row["verdict"].about("equal_weights") != "False"
 
 
 def _fatal(fact: Fact) -> str:

@@ -32,6 +32,17 @@ def test_a_champion_is_one_among_its_group(page: str) -> None:
     assert "- Among d, e: Output throughput: d is ahead of every rival with the same type of weights." in page
 
 
+def test_deployments_of_other_weights_stand_side_by_side_and_are_not_ranked(page: str) -> None:
+    rows = [line for line in page.splitlines() if line.startswith("| Output throughput | ")]
+    assert [line.split(" | ")[3] for line in rows if line.startswith("| Output throughput | b | c |")] == ["b is ahead"]
+    unlike = [
+        line.split(" | ")[3]
+        for line in rows
+        if line.startswith(("| Output throughput | a | d |", "| Output throughput | b | e |"))
+    ]
+    assert unlike == ["not ranked: the weights differ"] * 2
+
+
 def test_a_use_case_is_answered_for_each_group(page: str) -> None:
     assert "| Edge | a, b, c | b |" in page
     assert "| Edge | d, e | d |" in page
