@@ -67,6 +67,13 @@ def test_it_opens_without_a_network_in_the_readers_language(browser: Browser, re
     assert noted == []
 
 
+def test_the_page_brings_letters_for_a_machine_without_korean_fonts(browser: Browser, reports: Path) -> None:
+    page, noted = opened(browser, reports, "ko")
+    assert page.evaluate("document.fonts.load('16px \"Study CJK\"', '한국어').then(found => found.length)") == 1
+    assert "Study CJK" in page.evaluate("getComputedStyle(document.body).fontFamily")
+    assert noted == []
+
+
 def test_the_switch_changes_the_language(browser: Browser, reports: Path) -> None:
     page, noted = opened(browser, reports, "en")
     page.get_by_role("button", name="한국어").click()

@@ -17,6 +17,7 @@ rule plot:
         code=code(
             "commands/plot",
             "report/plots",
+            "report/fonts",
             "report/catalogs",
             "report/facts",
             "report/words",
@@ -34,6 +35,7 @@ rule render:
         cells=every("{raw}/cells/{deployment}/{language}/r{replicate}/cell.json"),
         deploys=every("{raw}/deployments/{deployment}/deploy.json"),
         templates=tree("serving_study/report/templates"),
+        font=tree("serving_study/report/fonts"),
         catalogs=tree("serving_study/report/catalogs"),
     output:
         reports=multiext(

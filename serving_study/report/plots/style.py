@@ -12,7 +12,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patheffects import AbstractPathEffect, withStroke
 
-FONT = Path(__file__).parent.parent / "fonts" / "NotoSansCJKkr-Subset.otf"
+from serving_study.report.fonts import FONT
+
 WIDTH = 6.25
 """Inches: 600 pixels of a web page."""
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
