@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,10 @@ from serving_study.serving.install import install
 from serving_study.serving.models import prepare
 from serving_study.study.file import read
 from serving_study.study.types import Study
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # so does a shell start what runs in its background; tests interrupt themselves and their children
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 QUICKSTART = Path(__file__).parents[1] / "config" / "studies" / "quickstart.yaml"
 
