@@ -19,7 +19,7 @@ from markupsafe import Markup
 from serving_study.report.catalogs import catalog
 from serving_study.report.document import TEMPLATES, Page, slug
 from serving_study.report.facts import Fact
-from serving_study.report.fonts import FONT
+from serving_study.report.fonts import as_data
 from serving_study.report.markers import Position, Shown, refuse_untraced, unmarked
 from serving_study.report.numbers import Numbers
 from serving_study.report.words import N_
@@ -41,7 +41,7 @@ def write_html(study: str, pages: Mapping[str, Page], shown: Shown, figures: Pat
         "articles": {language: Markup(_article(page.marked, language, figures)) for language, page in pages.items()},
         "_": lambda message, language: catalog(language).say(message),
         "N_": N_,
-        "font": base64.b64encode(FONT.read_bytes()).decode(),
+        "font": as_data(),
         "names": {language: catalog(language).locale.get_display_name(language) for language in pages},
     }
     refuse_untraced(_Read(template.render(study="", facts=[], **given)).text, FILE)

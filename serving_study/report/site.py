@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from serving_study.report.catalogs import SOURCE_LANGUAGE, catalog, languages
 from serving_study.report.crate import METADATA
+from serving_study.report.fonts import as_data
 from serving_study.study.types import Study
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -63,6 +64,7 @@ def _index(entries: list[dict[str, Any]], language: str) -> str:
     )
     names = {each: catalog(each).locale.get_display_name(each) for each in languages()}
     page = environment.get_template("site.html").render(
+        font=as_data(),
         _=catalog(language).say,
         language=language,
         names=names,

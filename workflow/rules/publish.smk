@@ -15,6 +15,7 @@ rule pack:
             "commands/publish",
             "report/catalogs",
             "report/crate",
+            "report/fonts",
             "report/publish",
             "report/site",
             "study/cells",
