@@ -87,20 +87,18 @@ class Answers(Arrangement):
     def use_cases(self) -> Markup:
         """One row a use case: the recommendation, the score against the runner-up, what would change or decide it."""
         found = self.write.facts.rows("recommendations")
-        among = {
-            row.key["use_case"] + row.key["weights"]: Sentences(self.write).among(row.key["weights"]) for row in found
-        }
-        several = any(among.values())
+        groups = [Sentences(self.write).among(row.key["weights"]) for row in found]
+        several = any(groups)
         rows = [
             [
                 self.key_name("use_case", row.key["use_case"]),
-                *([among[row.key["use_case"] + row.key["weights"]]] if several else []),
+                *([among] if several else []),
                 self._recommended(row),
                 self._against_runner_up(row),
                 self._flip(row),
                 self._next(row),
             ]
-            for row in found
+            for row, among in zip(found, groups, strict=True)
         ]
         columns = ("use_case", *(["among"] if several else []), "recommended", "score", "flip", "next_step")
         return self.table([self.say_column(c) for c in columns], rows, len(columns))
