@@ -23,7 +23,7 @@ QUICKSTART = Path(__file__).parents[1] / "config" / "studies" / "quickstart.yaml
 
 @pytest.fixture(scope="session")
 def quickstart() -> Study:
-    return read(QUICKSTART, engines.names())
+    return read(QUICKSTART, engines.checks())
 
 
 @pytest.fixture(scope="session")

@@ -51,7 +51,7 @@ def deployment_rows(records: Iterable[Json]) -> Iterator[dict[str, Any]]:
             "memory": host.memory_bytes,
             "accelerators": ",".join(host.accelerators),
             "system": host.system,
-            **{part: r.get("quick_start", {}).get(part) for part in ("compose", "commands", "curl")},
+            **{part: r.get("quick_start", {}).get(part) for part in ("compose", "commands", "pull", "curl")},
         }
 
 

@@ -142,7 +142,7 @@ def _deployments(frame: pd.DataFrame) -> Iterator[Fact]:
                 subject=about,
                 reason="not-told" if value is None else None,
             )
-        for column in ("compose", "commands", "curl"):
+        for column in ("compose", "commands", "pull", "curl"):
             value = plain(row[column])
             if value is not None:
                 where = source(tables.DEPLOYMENTS, row, column)

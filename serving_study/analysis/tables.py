@@ -207,6 +207,7 @@ DEPLOYMENTS = TableKind(
         text("system", "operating system"),
         text("compose", "docker-compose.yml that serves the same on official images; null where there is none", True),
         text("commands", "plain command lines of its servers, one a line", True),
+        text("pull", "requests with which its servers fetch models from a library of their own, one a line", True),
         text("curl", "a request to each of its models, one a line", True),
     ),
 )

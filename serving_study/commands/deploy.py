@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> None:
         settings = [
             {key: value and portable(value) for key, value in asdict(setting).items()}
             for server in running.life.servers.values()
-            for setting in running.engine.settings(plan.deployment, server)
+            for setting in running.engine.settings(plan.deployment, running.models, server)
         ]
         record = {
             "study": plan.study,
@@ -62,6 +62,7 @@ def run(args: argparse.Namespace) -> None:
             "engine_memory_bytes": {name: running.engine.memory(s) for name, s in running.life.servers.items()},
         }
     for setting in settings:
-        if setting["ran"] is not None and setting["asked"] not in (None, setting["ran"]):
-            log.warning("a setting did not take effect", deployment=plan.name, **setting)
+        if setting["asked"] not in (None, setting["ran"]):
+            came = "that the server does not tell" if setting["ran"] is None else "that did not take effect"
+            log.warning(f"a setting was asked for {came}", deployment=plan.name, **setting)
     write_json(args.out, record)

@@ -27,11 +27,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit status 1 when a deployment cannot run here and the study does not skip it."""
-    path = Path(args.study) if args.study.endswith(".yaml") else Path("config/studies") / f"{args.study}.yaml"
-    study = read(path, engines.names())
+    path = study_file(args.study)
+    study = read(path, engines.checks())
     summary = summarise(study)
     print(json.dumps(summary, indent=2) if args.json else _words(study, summary))
     return 1 if summary["unavailable"] and not study.skip_unavailable else 0
+
+
+def study_file(named: str) -> Path:
+    """The file of a study that a command line names."""
+    return Path(named) if named.endswith(".yaml") else Path("config/studies") / f"{named}.yaml"
 
 
 def summarise(study: Study) -> dict[str, object]:

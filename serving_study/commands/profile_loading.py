@@ -12,6 +12,7 @@ import requests
 import structlog
 
 from serving_study.files import write_json
+from serving_study.serving.control import headers
 from serving_study.serving.deployment import Running, started
 from serving_study.study.errors import StudyError
 from serving_study.study.plans import LoadingPlan
@@ -93,8 +94,9 @@ def _first_token(running: Running, model: str) -> int:
     """From sending to the first line of the answer's body that says something."""
     question = running.ask(model, f"{time.monotonic_ns()} Hello", TOKENS, running.plan.seed)
     begun = time.monotonic_ns()
-    url = running.server_of(model).url + question.path
-    with requests.post(url, json=dict(question.body), stream=True, timeout=300) as answer:
+    server = running.server_of(model)
+    url = server.url + question.path
+    with requests.post(url, json=dict(question.body), headers=headers(server), stream=True, timeout=300) as answer:
         answer.raise_for_status()
         first = next(line for line in answer.iter_lines(chunk_size=1) if line and not line.startswith(b":"))
         taken = time.monotonic_ns() - begun

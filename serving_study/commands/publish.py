@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write ``OUT/STUDY.zip`` and ``OUT/site/``. Raises StudyError where another machine would read the study differently."""
     path = Path("config/studies") / f"{args.study}.yaml"
-    study = read(path, engines.names())
+    study = read(path, engines.checks())
     raw = args.raw or Path(study.recorded or f"results/{study.name}")
     if study.recorded:
         study = without(study, recorded_left_out(raw))

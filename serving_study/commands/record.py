@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Copy the files and write ``SHA256SUMS`` beside them."""
     path = Path("config/studies") / f"{args.study}.yaml"
-    study = runnable(read(path, engines.names()), path)
+    study = runnable(read(path, engines.checks()), path)
     source, target = Path("results") / study.name, Path("recorded") / (args.name or study.name)
     missing = [f for f in measured_files(study, source) if not f.exists()]
     if missing:

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Exit status 1 when anything differs, with one line for each file."""
     path = Path("config/studies") / f"{args.study}.yaml"
-    study = read(path, engines.names())
+    study = read(path, engines.checks())
     if args.measured:
         study = study.model_copy(update={"recorded": None})
     raw = Path(study.recorded or f"results/{study.name}")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
-from serving_study.engines.base import Engine
+from serving_study.engines.base import Engine, Refusal, refusals
+from serving_study.study.types import Deployment
 
 
 def names() -> tuple[str, ...]:
@@ -17,3 +20,12 @@ def load(name: str) -> Engine:
     """The engine in ``engines/<name>.py``: its module-level ``ENGINE``."""
     engine: Engine = import_module(f"{__name__}.{name}").ENGINE
     return engine
+
+
+def checks() -> dict[str, Callable[[Deployment], Iterator[Refusal]]]:
+    """Every engine, with what it refuses of a deployment; its file is imported when it is asked."""
+    return {name: partial(_refused, name) for name in names()}
+
+
+def _refused(name: str, deployment: Deployment) -> Iterator[Refusal]:
+    return refusals(load(name), deployment)

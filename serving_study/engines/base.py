@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -40,6 +40,10 @@ class ServerSpec:
     """Files and folders outside the engine's own that the server opens: a container mounts them in the same place."""
     writes: tuple[Path, ...] = ()
     """Folders that it writes to."""
+    service: Mapping[str, Any] = field(default_factory=dict)
+    """What a compose file says in place of the engine's image, which is built for GPUs, where this server runs without one."""
+    pulls: tuple[Question, ...] = ()
+    """Requests with which the running server fetches its models that are no files, under the study's names."""
     container: str | None = None
     """Name of the container that it runs in."""
     url: str | None = None
@@ -85,6 +89,11 @@ class Setting:
     server: str = ""
 
 
+def said(value: object) -> str | None:
+    """What a server told, as text; None where it told nothing."""
+    return None if value is None else str(value)
+
+
 def flags(options: Mapping[str, Scalar], negated: bool = False) -> tuple[str, ...]:
     """A command line's options: ``{"dtype": "float16", "enforce-eager": True}``.
 
@@ -102,6 +111,15 @@ def flags(options: Mapping[str, Scalar], negated: bool = False) -> tuple[str, ..
 WEIGHTS = {"bfloat16": "BF16", "float16": "F16", "half": "F16", "float32": "F32", "float": "F32"}
 """PyTorch's names of types to those that studies use."""
 
+AT_START = ("router", "max_loaded", "options", "model_options", "environment")
+"""Keys of a deployment that only whoever starts its servers can follow."""
+
+OPTIONAL = ("threads", "memory_share", "prefix_cache", *AT_START)
+"""Keys of a deployment that an engine may have no use for."""
+
+Refusal = tuple[str, object, str]
+"""Key below a deployment, its value, and why it is refused with what to do next."""
+
 
 class Engine(Protocol):
     """One class a file; ``ENGINE`` in the module is an instance of it."""
@@ -117,6 +135,13 @@ class Engine(Protocol):
     """Whether it takes memory for its KV cache in advance: what it reserves is never ranked against what others use."""
     image: str | None
     """Official container image with its tag: ``{version}`` of the deployment, ``{build}`` for the last part of it."""
+    understands: tuple[str, ...]
+    """Those of ``OPTIONAL`` that it follows; a study that sets another one is refused."""
+    kv_types: tuple[str, ...]
+    """Types of the KV cache that it can be told to use, beside ``auto``."""
+
+    def refuses(self, deployment: Deployment) -> Iterable[Refusal]:
+        """Keys that it understands and would ignore, as this deployment has them."""
 
     def lock(self, version: str) -> str | None:
         """Path of the hash-locked requirements below ``workflow/envs/``; None when it is not a Python environment."""
@@ -141,8 +166,8 @@ class Engine(Protocol):
     def versions(self, home: Path) -> dict[str, str]:
         """Name to version of what really runs (the engine and what it wraps)."""
 
-    def settings(self, deployment: Deployment, server: Server) -> list[Setting]:
-        """Settings that really ran, read from the server itself."""
+    def settings(self, deployment: Deployment, models: Mapping[str, Prepared], server: Server) -> list[Setting]:
+        """What was asked for, and what really ran, read from the server itself."""
 
     def read_counters(self, server: Server) -> dict[str, float]:
         """Our counter names to values now; empty where the engine has none."""
@@ -155,3 +180,21 @@ class Engine(Protocol):
 
     def unload_model(self, server: Server, model: Prepared) -> None:
         """Give the model's memory back; raises NotImplementedError where it cannot."""
+
+
+def refusals(engine: Engine, deployment: Deployment) -> Iterator[Refusal]:
+    """What a deployment asks of its engine and would ask in vain."""
+    external = deployment.runs_as == "external"
+    for key in OPTIONAL:
+        value = getattr(deployment, key)
+        if value == Deployment.model_fields[key].default:
+            continue
+        if key not in engine.understands:
+            yield key, value, f"{engine.title} has no such setting and would ignore it. Next: leave it out"
+        elif external and key in AT_START:
+            yield key, value, "the study starts no external server. Next: leave it out, and set it where it is started"
+    types = ("auto", *engine.kv_types)
+    if deployment.kv_type not in types:
+        yield "kv_type", deployment.kv_type, f"{engine.title} has no such type. Next: name one of {', '.join(types)}"
+    if not external:
+        yield from engine.refuses(deployment)

@@ -11,17 +11,17 @@ import platform
 import re
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import requests
 
-from serving_study.engines.base import Prepared, Question, Server, ServerSpec, Setting, flags
-from serving_study.serving import llama_server, machine
+from serving_study.engines.base import AT_START, Prepared, Question, Refusal, Server, ServerSpec, Setting, flags, said
+from serving_study.serving import control, llama_server, machine
 from serving_study.study.errors import StudyError
 from serving_study.study.types import Deployment
-from serving_study.telemetry import processors, prometheus
+from serving_study.telemetry import processors
 
 MODELS = "models"
 """The router's folder of models."""
@@ -36,6 +36,9 @@ FIELDS = {
     "ubatch-size": "n_ubatch",
 }
 """Options of ``llama-server`` whose field in ``common_params`` has another name."""
+
+SAID_IN_PROPS = ("slots", "context_per_slot", "model_name", "weights")
+"""Settings that ``/props`` tells."""
 
 SAID_IN_LOG = {
     "threads": r"system_info: n_threads = (\d+)",
@@ -68,6 +71,8 @@ class LlamaCpp:
     formats = ("gguf",)
     reserves = False
     image: str | None = "ghcr.io/ggml-org/llama.cpp:server-b{build}"
+    understands: tuple[str, ...] = ("threads", "prefix_cache", *AT_START)
+    kv_types: tuple[str, ...] = ("f16", "bf16", "f32", "q8_0")
     counters: Mapping[str, str] = {
         "generated_tokens": "llamacpp:tokens_predicted_total",
         "prompt_tokens": "llamacpp:prompt_tokens_total",
@@ -78,6 +83,19 @@ class LlamaCpp:
         "longest_sequence": "llamacpp:n_tokens_max",
     }
 
+    def refuses(self, deployment: Deployment) -> Iterator[Refusal]:
+        """What belongs to the router without it, and what the router has not got."""
+        if deployment.router and deployment.runs_as == "process" and not _from_source(deployment.version):
+            yield "router", True, "the wheel has none. Next: name a build number, such as 10760, as version"
+        if deployment.router and deployment.model_options:
+            yield "model_options", deployment.model_options, "the router starts all models alike. Next: use options"
+        if deployment.max_loaded is not None and not deployment.router:
+            yield (
+                "max_loaded",
+                deployment.max_loaded,
+                "each model has a server of its own and stays loaded. Next: set router: true, or leave it out",
+            )
+
     def lock(self, version: str) -> str | None:
         """One lock a version of the wheel; a build from source is no Python environment."""
         return None if _from_source(version) else f"workflow/envs/llamacpp-{version}.lock"
@@ -86,8 +104,6 @@ class LlamaCpp:
         """The wheel wants Linux, and AVX2 on x86-64; a build from source wants a compiler besides."""
         if deployment.runs_as != "process":
             return machine.lacks_for_container() if deployment.runs_as == "container" else None
-        if deployment.router and not _from_source(deployment.version):
-            return f"only llama-server has the router: version is a build number, not {deployment.version}"
         if platform.system() != "Linux":
             return f"servers are tied to their job by means of Linux; this is {platform.system()}"
         if platform.machine() == "x86_64" and " avx2" not in Path("/proc/cpuinfo").read_text(encoding="utf-8"):
@@ -112,20 +128,19 @@ class LlamaCpp:
         """One process a model, on consecutive ports; one router for all."""
         first = deployment.port or 8001
         if deployment.router:
-            if deployment.model_options:
-                raise StudyError("model_options: the router starts all models alike. Next: use options")
             folder = scratch / MODELS
             held = deployment.max_loaded or len(deployment.models)
             what = ("--models-dir", str(folder), "--models-max", str(held))
             argv = (*self._command(deployment, home, first), *what)
-            return [self._spec(self.name, deployment.models, first, argv, models, (folder,))]
+            return [self._spec(deployment, self.name, deployment.models, first, argv, models, (folder,))]
         return [
-            self._spec(name, (name,), port, self._argv(deployment, models[name], home, port), models)
+            self._spec(deployment, name, (name,), port, self._argv(deployment, models[name], home, port), models)
             for port, name in enumerate(deployment.models, first)
         ]
 
     def _spec(
         self,
+        deployment: Deployment,
         name: str,
         served: tuple[str, ...],
         port: int,
@@ -134,7 +149,16 @@ class LlamaCpp:
         folders: tuple[Path, ...] = (),
     ) -> ServerSpec:
         files = tuple(file for model in served if (file := models[model].gguf))
-        return ServerSpec(name, served, port, argv, start_timeout_s=180, stop_timeout_s=10, reads=(*files, *folders))
+        return ServerSpec(
+            name=name,
+            models=served,
+            port=port,
+            argv=argv,
+            environment=deployment.environment,
+            start_timeout_s=180,
+            stop_timeout_s=10,
+            reads=(*files, *folders),
+        )
 
     def _argv(self, deployment: Deployment, model: Prepared, home: Path, port: int) -> tuple[str, ...]:
         if _from_source(deployment.version) or deployment.runs_as == "container":
@@ -173,7 +197,7 @@ class LlamaCpp:
             asked |= {"cache-type-k": deployment.kv_type, "cache-type-v": deployment.kv_type}
         return (
             str(home / "llama-server"),
-            *flags({**asked, **deployment.options, **deployment.model_options.get(model, {})}),
+            *flags({**asked, **deployment.options, **deployment.model_options.get(model, {})}, negated=True),
         )
 
     def fields(self, deployment: Deployment) -> dict[str, str]:
@@ -239,28 +263,34 @@ class LlamaCpp:
         found = {d.name: d.version for d in importlib.metadata.distributions(path=[str(site)])}
         return {"xllamacpp": found["xllamacpp"], "llama.cpp": "b" + found["xllamacpp"].rsplit(".", 1)[-1]}
 
-    def settings(self, deployment: Deployment, server: Server) -> list[Setting]:
+    def settings(self, deployment: Deployment, models: Mapping[str, Prepared], server: Server) -> list[Setting]:
         """From ``/props`` and from the server's log; of each loaded model where it is a router."""
-        asked = self.fields(deployment)
-        kv = None if deployment.kv_type == "auto" else deployment.kv_type
-        wanted = {"threads": asked["cpuparams.n_threads"], "kv_unified": "false"}
-        wanted |= {"host_prompt_cache": "enabled" if deployment.prefix_cache else "disabled"}
-        wanted |= {"kv_key_type": kv, "kv_value_type": kv} if kv else {}
+        wanted = self._wanted(deployment, server)
         settings = []
         for model, url in _instances(server).items():
+            asked = {**wanted, "model_name": model, "weights": deployment.weights or models[model].spec.weights}
             logged = _logged(server, url)
-            props = requests.get(f"{url}/props", timeout=10).json()
-            said = {
-                "slots": (str(deployment.slots), str(props["total_slots"])),
-                "context_per_slot": (str(deployment.context), str(props["default_generation_settings"]["n_ctx"])),
-                "model_name": (model, props["model_alias"]),
-                "weights": (deployment.weights, props.get("model_ftype")),
-            }
-            settings += [Setting(name, a, ran, "/props", model) for name, (a, ran) in said.items()]
+            told: dict[str, str | None] = control.read(server, "/props", _props, {}, at=url)
+            settings += [Setting(name, asked[name], told.get(name), "/props", model) for name in SAID_IN_PROPS]
             for name, pattern in SAID_IN_LOG.items():
                 match = re.search(pattern, logged, re.MULTILINE)
-                settings.append(Setting(name, wanted.get(name), match[1] if match else None, "log", model))
+                settings.append(Setting(name, asked.get(name), match[1] if match else None, "log", model))
         return settings
+
+    def _wanted(self, deployment: Deployment, server: Server) -> dict[str, str | None]:
+        """What the study asks of every model's server; of an external one only what it says itself."""
+        kv = None if deployment.kv_type == "auto" else deployment.kv_type
+        wanted = {
+            "slots": str(deployment.slots),
+            "context_per_slot": str(deployment.context),
+            "threads": said(deployment.threads),
+            "kv_key_type": kv,
+            "kv_value_type": kv,
+        }
+        if not server.spec.external:
+            wanted |= {"threads": self.fields(deployment)["cpuparams.n_threads"], "kv_unified": "false"}
+            wanted |= {"host_prompt_cache": "enabled" if deployment.prefix_cache else "disabled"}
+        return wanted
 
     def read_counters(self, server: Server) -> dict[str, float]:
         """From ``/metrics`` and ``/slots``; of a router, the sum over its loaded models.
@@ -270,11 +300,10 @@ class LlamaCpp:
         sums: dict[str, float] = {}
         used = cells = 0
         for url in _instances(server).values():
-            read = prometheus.read(f"{url}/metrics", self.counters)
+            read = control.counters(server, self.counters, at=url)
             sums |= {name: sums.get(name, 0) + value for name, value in read.items()}
-            slots = requests.get(f"{url}/slots", timeout=5).json()
-            used += sum(slot["n_prompt_tokens"] for slot in slots if slot["is_processing"])
-            cells += sum(slot["n_ctx"] for slot in slots)
+            filled, held = control.read(server, "/slots", _cells, (0, 0), at=url)
+            used, cells = used + filled, cells + held
         return {**sums, "kv_used": used / cells} if cells else sums
 
     def memory(self, server: Server) -> dict[str, float]:
@@ -326,6 +355,24 @@ def _instances(server: Server) -> dict[str, str]:
         return {server.spec.name: server.url}
     loaded = {model: status["args"] for model, status in _status(server).items() if status["value"] == "loaded"}
     return {model: f"http://127.0.0.1:{args[args.index('--port') + 1]}" for model, args in loaded.items()}
+
+
+def _props(answer: requests.Response) -> dict[str, str | None]:
+    """Those of ``SAID_IN_PROPS`` that it tells."""
+    props = answer.json()
+    return {
+        "slots": said(props.get("total_slots")),
+        "context_per_slot": said(props.get("default_generation_settings", {}).get("n_ctx")),
+        "model_name": said(props.get("model_alias")),
+        "weights": llama_server.weights(said(props.get("model_ftype"))),
+    }
+
+
+def _cells(answer: requests.Response) -> tuple[int, int]:
+    """KV cells that requests in work fill, and all of them, of what ``/slots`` tells."""
+    slots = answer.json()
+    used = sum(int(slot["n_prompt_tokens"]) for slot in slots if slot["is_processing"])
+    return used, sum(int(slot["n_ctx"]) for slot in slots)
 
 
 def _logged(server: Server, url: str) -> str:

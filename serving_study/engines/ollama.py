@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import hashlib
 import json
 import os
@@ -17,19 +18,38 @@ from typing import Any
 import psutil
 import requests
 
-from serving_study.engines.base import Prepared, Question, Server, ServerSpec, Setting
-from serving_study.serving import llama_server, machine
+from serving_study.engines.base import Prepared, Question, Refusal, Server, ServerSpec, Setting, said
+from serving_study.serving import control, llama_server, machine
 from serving_study.study.errors import StudyError
 from serving_study.study.types import Deployment, OllamaSource
-from serving_study.telemetry import prometheus
 
 ENVS = Path(__file__).parents[2] / "workflow" / "envs"
 STORE = "ollama-models"
 OWN = "path"
 """The version that means: the Ollama on this machine's PATH, as its user installed it."""
 
-NOT_SETTINGS = ("OLLAMA_HOST", "OLLAMA_KEEP_ALIVE", "OLLAMA_MODELS", "OLLAMA_NOPRUNE")
-"""Variables that say where a server stands, not how it serves."""
+NOT_SETTINGS = (
+    *("OLLAMA_HOST", "OLLAMA_KEEP_ALIVE", "OLLAMA_MODELS", "OLLAMA_NOPRUNE"),
+    *("OLLAMA_DEBUG", "OLLAMA_LOAD_TIMEOUT", "OLLAMA_ORIGINS", "OLLAMA_REMOTES"),
+)
+"""Variables that say where a server stands, not how it serves, or that its log tells in other words."""
+
+OPTIONS = (
+    *("debug", "debug-log-requests", "flash-attention", "go-template", "gpu-overhead", "igpu-enable", "keep-alive"),
+    *("llm-library", "load-timeout", "max-queue", "max-transfer-streams", "no-cloud", "noprune", "origins"),
+    *("remotes", "sched-spread", "vulkan"),
+)
+"""What its server reads from the environment, without ``OLLAMA_``; envconfig/config.go of 0.34.0 documents each."""
+
+KEYS = {
+    "context-length": "use context",
+    "host": "use port",
+    "kv-cache-type": "use kv_type",
+    "max-loaded-models": "use max_loaded",
+    "models": "leave it out",
+    "num-parallel": "use slots",
+}
+"""What it reads, too, and the study sets, with what to do instead."""
 
 CHILD = """#!/bin/sh
 # llama.cpp's server as Ollama starts it, with the arguments that only the study knows behind Ollama's own
@@ -77,6 +97,8 @@ class Ollama:
     formats: tuple[str, ...] = ("gguf", "name")
     reserves = False
     image: str | None = "ollama/ollama:{version}"
+    understands: tuple[str, ...] = ("threads", "prefix_cache", "max_loaded", "options", "environment")
+    kv_types: tuple[str, ...] = ("f16", "bf16", "f32", "q8_0")
     counters: Mapping[str, str] = {
         "generated_tokens": "llamacpp:tokens_predicted_total",
         "prompt_tokens": "llamacpp:prompt_tokens_total",
@@ -84,6 +106,18 @@ class Ollama:
         "waiting": "llamacpp:requests_deferred",
         "decode_steps": "llamacpp:n_decode_total",
     }
+
+    def refuses(self, deployment: Deployment) -> Iterator[Refusal]:
+        """Options that it does not know: it ignores such a variable without a word."""
+        for option, value in deployment.options.items():
+            name = option.lower().replace("_", "-")
+            if name in KEYS:
+                yield f"options.{option}", value, f"the study sets it itself. Next: {KEYS[name]}"
+            elif name not in OPTIONS:
+                near = difflib.get_close_matches(name, (*OPTIONS, *KEYS), n=1)
+                meant = f"; did you mean {near[0]}?" if near else "."
+                known = ", ".join(OPTIONS)
+                yield f"options.{option}", value, f"Ollama would ignore it{meant} Next: name one of {known}"
 
     def lock(self, version: str) -> str | None:
         """No Python environment: ``workflow/envs/ollama-VERSION.json`` holds its Go module and the hashes."""
@@ -138,14 +172,31 @@ class Ollama:
         self, deployment: Deployment, models: Mapping[str, Prepared], home: Path, scratch: Path
     ) -> list[ServerSpec]:
         """One server for all models."""
-        if deployment.model_options:
-            raise StudyError("model_options: Ollama has one server for all models. Next: use options")
-        threads = deployment.threads or max(1, len(os.sched_getaffinity(0)) - 1)
         port = deployment.port or 11434
-        asked = {
+        place = {
             "HOME": str(scratch),
             "OLLAMA_HOST": f"127.0.0.1:{port}",
             "OLLAMA_MODELS": str(scratch / STORE),
+        }
+        return [
+            ServerSpec(
+                name=self.name,
+                models=deployment.models,
+                port=port,
+                argv=(_executable(home, deployment.version), "serve"),
+                environment={**place, **self._asked(deployment)},
+                start_timeout_s=300,
+                stop_timeout_s=10,
+                reads=tuple(m.gguf for name in deployment.models if (m := models[name]).gguf),
+                writes=(scratch,),
+                pulls=tuple(question for name in deployment.models for question in _pulls(models[name])),
+            )
+        ]
+
+    def _asked(self, deployment: Deployment) -> dict[str, str]:
+        """Variables of the server, beside where it stands."""
+        threads = deployment.threads or max(1, len(os.sched_getaffinity(0)) - 1)
+        asked = {
             "OLLAMA_NO_CLOUD": "1",
             "OLLAMA_NOPRUNE": "1",
             "OLLAMA_KEEP_ALIVE": "-1",
@@ -161,20 +212,9 @@ class Ollama:
             asked["OLLAMA_KV_CACHE_TYPE"] = deployment.kv_type
         if not deployment.prefix_cache:
             asked["LLAMA_ARG_CACHE_RAM"] = "0"
-        asked |= {f"OLLAMA_{k.upper().replace('-', '_')}": str(v) for k, v in deployment.options.items()}
-        return [
-            ServerSpec(
-                name=self.name,
-                models=deployment.models,
-                port=port,
-                argv=(_executable(home, deployment.version), "serve"),
-                environment={**asked, **deployment.environment},
-                start_timeout_s=300,
-                stop_timeout_s=10,
-                reads=tuple(m.gguf for name in deployment.models if (m := models[name]).gguf),
-                writes=(scratch,),
-            )
-        ]
+        for option, value in deployment.options.items():
+            asked[f"OLLAMA_{option.upper().replace('-', '_')}"] = str(int(value) if isinstance(value, bool) else value)
+        return {**asked, **deployment.environment}
 
     def ask(self, deployment: Deployment, model: Prepared, prompt: str, max_tokens: int, seed: int) -> Question:
         """Greedy; raw prompts by ``/api/generate``, the only way that applies no template."""
@@ -212,47 +252,66 @@ class Ollama:
             "llama.cpp": f"b{build[1]}" if build else "unknown",
         }
 
-    def settings(self, deployment: Deployment, server: Server) -> list[Setting]:
-        """From ``/api/version``, the log's ``server config`` and what each model's ``llama-server`` logged."""
-        version = requests.get(f"{server.url}/api/version", timeout=10).json()["version"]
-        found = [Setting("version", None if deployment.version == OWN else deployment.version, version, "/api/version")]
+    def settings(self, deployment: Deployment, models: Mapping[str, Prepared], server: Server) -> list[Setting]:
+        """From ``/api/version``, the log's ``server config`` and what each model's ``llama-server`` logged.
+
+        Where no log tells the type of the weights, ``/api/show`` does.
+        """
+        version = control.told(server, "/api/version").get("version")
+        asked = {} if server.spec.external else self._asked(deployment)
+        wanted = None if deployment.version == OWN else deployment.version
+        found = [Setting("version", wanted, said(version), "/api/version")]
         logged = _log(server)
-        for variable, asked in sorted(server.spec.environment.items()):
-            said = re.search(rf"\b{variable}:(\S*)", logged)
-            if variable.startswith("OLLAMA_") and said and variable not in NOT_SETTINGS:
-                ran = {"true": "1", "false": "0"}.get(said[1], said[1].rstrip('"]'))
-                found.append(Setting(variable.lower(), asked, ran, "log: server config", self.name))
+        for variable, value in sorted(asked.items()):
+            if variable.startswith("OLLAMA_") and variable not in NOT_SETTINGS:
+                told = re.search(rf"\b{variable}:(\S*)", logged)
+                ran = {"true": "1", "false": "0"}.get(told[1], told[1].rstrip('"]')) if told else None
+                found.append(Setting(variable.lower(), value, ran, "log: server config", self.name))
         compute = re.search(r"inference compute.* library=(\w+)", logged)
         found.append(Setting("compute", None, compute[1] if compute else None, "log: inference compute", self.name))
+        children = _children(server)
+        for model in server.spec.models:
+            found += self._settings_of(deployment, models[model], server, asked, children.get(model, ""))
+        return found
+
+    def _settings_of(
+        self, deployment: Deployment, model: Prepared, server: Server, asked: Mapping[str, str], child: str
+    ) -> Iterator[Setting]:
+        """What the ``llama-server`` of one model tells; ``child`` is its log."""
         kv = None if deployment.kv_type == "auto" else deployment.kv_type
         wanted = {
             "slots": str(deployment.slots),
             "context_per_slot": str(deployment.context),
-            "threads": server.spec.environment.get("LLAMA_ARG_THREADS"),
-            "host_prompt_cache": "enabled" if deployment.prefix_cache else "disabled",
-            "weights": deployment.weights,
+            "threads": asked.get("LLAMA_ARG_THREADS", said(deployment.threads)),
+            "weights": deployment.weights or model.spec.weights,
             "kv_key_type": kv,
             "kv_value_type": kv,
         }
-        for model, child in _children(server).items():
-            for name, pattern in SAID_IN_LOG.items():
-                match = re.search(pattern, child, re.MULTILINE)
-                found.append(Setting(name, wanted.get(name), match[1] if match else None, "log: llama-server", model))
-            found.append(Setting("ignore_eos", "true", _ignores_end(child), "/props of llama-server", model))
-        return found
+        if not server.spec.external:
+            wanted["host_prompt_cache"] = "enabled" if deployment.prefix_cache else "disabled"
+        for name, pattern in SAID_IN_LOG.items():
+            match = re.search(pattern, child, re.MULTILINE)
+            ran, source = match[1] if match else None, "log: llama-server"
+            if name == "weights":
+                ran, source = (llama_server.weights(ran), source) if ran else (_shown(server, model), "/api/show")
+            yield Setting(name, wanted.get(name), ran, source, model.name)
+        ignored = None if server.spec.external else "true"
+        yield Setting("ignore_eos", ignored, _ignores_end(child), "/props of llama-server", model.name)
 
     def read_counters(self, server: Server) -> dict[str, float]:
         """From ``/metrics`` of each ``llama-server`` that is its child, summed; Ollama itself counts nothing."""
         sums: dict[str, float] = {}
         for url in _child_urls(server):
             with contextlib.suppress(requests.ConnectionError):  # it was unloaded just now
-                read = prometheus.read(f"{url}/metrics", self.counters)
+                read = control.counters(server, self.counters, at=url)
                 sums |= {name: sums.get(name, 0) + value for name, value in read.items()}
         return sums
 
     def memory(self, server: Server) -> dict[str, float]:
         """Buffers of the loaded models as their ``llama-server`` logged them, and Ollama's own estimate."""
         loaded = _loaded(server)
+        if not loaded:
+            return {}
         sizes = {
             "engine_estimate": float(sum(m["size"] for m in loaded.values())),
             "engine_estimate_accelerator": float(sum(m["size_vram"] for m in loaded.values())),
@@ -277,7 +336,10 @@ class Ollama:
             time.sleep(0.01)
 
     def _generate(self, server: Server, body: dict[str, Any]) -> None:
-        requests.post(f"{server.url}/api/generate", json={**body, "stream": False}, timeout=300).raise_for_status()
+        question = {**body, "stream": False}
+        requests.post(
+            f"{server.url}/api/generate", json=question, headers=control.headers(server), timeout=300
+        ).raise_for_status()
 
 
 def _pinned(version: str) -> dict[str, str]:
@@ -337,10 +399,23 @@ def _import(store: Path, model: Prepared) -> None:
     place.write_text(json.dumps(manifest), encoding="utf-8")
 
 
+def _pulls(model: Prepared) -> tuple[Question, ...]:
+    """What makes a running server fetch a model of Ollama's library and call it as the study does; nothing for a file."""
+    if model.gguf:
+        return ()
+    wanted = _library_name(model)
+    copy = {"source": wanted, "destination": model.name}
+    return Question("/api/pull", {"model": wanted}, "ollama"), Question("/api/copy", copy, "ollama")
+
+
+def _library_name(model: Prepared) -> str:
+    source = model.spec.source
+    return source.ollama if isinstance(source, OllamaSource) else model.spec.ollama or model.name
+
+
 def _pulled(store: Path, model: Prepared) -> dict[str, Any]:
     """The manifest of a model of Ollama's library out of the user's own store, its files linked into ``store``."""
-    source = model.spec.source
-    wanted = source.ollama if isinstance(source, OllamaSource) else model.spec.ollama or model.name
+    wanted = _library_name(model)
     name, _, tag = wanted.partition(":")
     own = Path(os.environ.get("OLLAMA_MODELS") or Path.home() / ".ollama" / "models")
     place = own / "manifests" / "registry.ollama.ai" / (name if "/" in name else f"library/{name}") / (tag or "latest")
@@ -362,8 +437,19 @@ def _link(store: Path, digest: str, file: Path) -> None:
 
 def _loaded(server: Server) -> dict[str, Any]:
     """Model to what ``/api/ps`` says of it."""
-    models = requests.get(f"{server.url}/api/ps", timeout=10).json()["models"]
-    return {m["name"].removesuffix(":latest"): m for m in models}
+    return control.read(
+        server, "/api/ps", lambda answer: {m["name"].removesuffix(":latest"): m for m in answer.json()["models"]}, {}
+    )
+
+
+def _shown(server: Server, model: Prepared) -> str | None:
+    """The type of a model's weights as ``/api/show`` tells it."""
+
+    def understood(answer: requests.Response) -> str:
+        return str(answer.json()["details"]["quantization_level"])
+
+    level = control.read(server, "/api/show", understood, "", body={"model": model.name})
+    return level if level not in ("", "unknown") else None
 
 
 def _children(server: Server) -> dict[str, str]:

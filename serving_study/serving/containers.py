@@ -19,15 +19,16 @@ from typing import Any
 import structlog
 import yaml
 
-from serving_study.engines.base import Engine, Prepared, ServerSpec
+from serving_study.engines.base import Engine, Prepared, Question, ServerSpec
 from serving_study.serving.machine import has_gpu
+from serving_study.serving.models import by_name
 from serving_study.study.errors import StudyError
 from serving_study.study.types import Deployment, HuggingFaceSource, Model
 
 ROOT = Path(__file__).parents[2]
 ENGINE = Path("/engine")
 MODELS = Path("/models")
-"""Where a compose file expects models that no hub serves."""
+"""Where containers find ``./models``, which ``lay-out`` fills."""
 
 log = structlog.get_logger()
 
@@ -84,12 +85,15 @@ def compose(engine: Engine, deployment: Deployment, models: Mapping[str, Model],
     """``docker-compose.yml`` that serves the deployment: pinned images, loopback, its ports and memory shares.
 
     Models of a Hugging Face hub are fetched by the servers at their pinned revision; others are expected in ``models``
-    beside the file.
+    beside the file. A server that ran without a GPU gets an image that does, and the settings that it had.
     """
-    asked = deployment.model_copy(update={"runs_as": "container"})
+    specs = engine.servers(deployment, _named(engine, models, MODELS), ENGINE, MODELS)
+    if not any(spec.service for spec in specs):
+        asked = deployment.model_copy(update={"runs_as": "container"})
+        specs = engine.servers(asked, _named(engine, models, MODELS), ENGINE, MODELS)
     services = {
-        spec.name: _service(engine, asked, spec, models, gpu)
-        for spec in engine.servers(asked, _named(models), ENGINE, MODELS)
+        spec.name: _service(spec, spec.service or {"image": image(engine, deployment.version)}, models, gpu)
+        for spec in specs
     }
     text: str = yaml.safe_dump(
         {"services": services}, sort_keys=False, allow_unicode=True, default_flow_style=None, width=10_000
@@ -98,34 +102,57 @@ def compose(engine: Engine, deployment: Deployment, models: Mapping[str, Model],
 
 
 def quick_start(engine: Engine, deployment: Deployment, models: Mapping[str, Model], gpu: bool) -> dict[str, str]:
-    """For whoever wants to serve the same: a compose file, plain command lines, a request to each model."""
-    said = {"commands": "\n".join(command_lines(engine, deployment, models).values())}
-    said["curl"] = "\n".join(curl(engine, deployment, models, "Hello!").values())
-    return said | ({"compose": compose(engine, deployment, models, gpu)} if engine.image else {})
+    """For whoever wants to serve the same: a compose file, plain command lines, what fetches models, requests to each."""
+    said = {
+        "compose": compose(engine, deployment, models, gpu) if engine.image else "",
+        "commands": "\n".join(command_lines(engine, deployment, models).values()),
+        "pull": "\n".join(pulls(engine, deployment, models)),
+        "curl": "\n".join(curl(engine, deployment, models, "Hello!").values()),
+    }
+    return {part: text for part, text in said.items() if text}
+
+
+def pulls(engine: Engine, deployment: Deployment, models: Mapping[str, Model]) -> list[str]:
+    """The ``curl`` lines that have running servers fetch the models that they take from a library of their own."""
+    specs = engine.servers(deployment, _named(engine, models, MODELS), ENGINE, MODELS)
+    return [_asked(spec, question) for spec in specs for question in spec.pulls]
 
 
 def curl(engine: Engine, deployment: Deployment, models: Mapping[str, Model], prompt: str) -> dict[str, str]:
     """Model to the ``curl`` line that asks it as the study does."""
-    named = _named(models)
-    lines = {}
-    for spec in engine.servers(deployment, named, ENGINE, MODELS):
-        for model in spec.models:
-            question = engine.ask(deployment, named[model], prompt, 64, 0)
-            body = shlex.quote(json.dumps(dict(question.body), ensure_ascii=False))
-            url = f"http://127.0.0.1:{spec.port}{question.path}"
-            lines[model] = f"curl --no-buffer {url} --header 'content-type: application/json' --data {body}"
-    return lines
+    named = _named(engine, models, MODELS)
+    return {
+        model: _asked(spec, engine.ask(deployment, named[model], prompt, 64, 0))
+        for spec in engine.servers(deployment, named, ENGINE, MODELS)
+        for model in spec.models
+    }
+
+
+def _asked(spec: ServerSpec, question: Question) -> str:
+    body = shlex.quote(json.dumps(dict(question.body), ensure_ascii=False))
+    url = f"http://127.0.0.1:{spec.port}{question.path}"
+    return f"curl --no-buffer {url} --header 'content-type: application/json' --data {body}"
 
 
 def command_lines(engine: Engine, deployment: Deployment, models: Mapping[str, Model]) -> dict[str, str]:
-    """Server to the plain command line that starts it, its variables first; programs by name, models in ``./models``."""
+    """Server to the plain command line that starts it, its variables first, in the folder that ``lay-out`` filled.
+
+    Programs of an engine that ran in containers are called by name.
+    """
+    home = laid_out(engine, deployment) if deployment.runs_as == "process" else ENGINE
+    here = Path(MODELS.name)
     lines = {}
-    for spec in engine.servers(deployment, _named(models), ENGINE, MODELS):
+    for spec in engine.servers(deployment, _named(engine, models, here), home, here):
         line = shlex.join(["env", *(f"{k}={v}" for k, v in _theirs(spec).items()), *spec.argv])
-        for place, here in ((f"{ROOT}/", ""), (f"{ENGINE}/bin/", ""), (f"{ENGINE}/", ""), (f"{MODELS}", "models")):
-            line = line.replace(place, here)
+        for place in (f"{ROOT}/", f"{ENGINE}/bin/", f"{ENGINE}/"):
+            line = line.replace(place, "")
         lines[spec.name] = line
     return lines
+
+
+def laid_out(engine: Engine, deployment: Deployment) -> Path:
+    """Where ``lay-out`` puts the engine of a deployment that runs as processes."""
+    return Path("engines") / f"{engine.name}-{deployment.version}"
 
 
 def _theirs(spec: ServerSpec) -> dict[str, str]:
@@ -133,16 +160,18 @@ def _theirs(spec: ServerSpec) -> dict[str, str]:
     return {key: value for key, value in spec.environment.items() if not key.startswith("SERVING_STUDY_")}
 
 
-def _named(models: Mapping[str, Model]) -> dict[str, Prepared]:
-    """Models as a compose file can name them, prepared on this machine or not."""
+def _named(engine: Engine, models: Mapping[str, Model], place: Path) -> dict[str, Prepared]:
+    """Models as they are called below ``place``, prepared on this machine or not."""
     return {
-        name: Prepared(name, spec, gguf=MODELS / f"{name}.gguf", folder=MODELS / name) for name, spec in models.items()
+        name: Prepared(name, spec)
+        if by_name(spec, engine.formats)
+        else Prepared(name, spec, gguf=place / f"{name}.gguf", folder=place / name)
+        for name, spec in models.items()
     }
 
 
-def _service(
-    engine: Engine, deployment: Deployment, spec: ServerSpec, models: Mapping[str, Model], gpu: bool
-) -> dict[str, Any]:
+def _service(spec: ServerSpec, pinned: Mapping[str, Any], models: Mapping[str, Model], gpu: bool) -> dict[str, Any]:
+    """One service of a compose file; ``pinned`` says which image."""
     words = list(spec.argv[spec.image_words :])
     fetched = False
     for name in spec.models:
@@ -153,14 +182,14 @@ def _service(
             fetched = True
     environment = {k: v for k, v in _theirs(spec).items() if not (fetched and k == "HF_HUB_OFFLINE")}
     service: dict[str, Any] = {
-        "image": image(engine, deployment.version),
+        **pinned,
         "command": [word.replace("$", "$$") for word in words],
         "environment": {key: value.replace("$", "$$") for key, value in environment.items()},
         "network_mode": "host",
         "ipc": "host",
         "volumes": [f"./models:{MODELS}", *(["./hub:/root/.cache/huggingface"] if fetched else [])],
     }
-    if gpu:
+    if gpu and not spec.service:
         devices = [{"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}]
         service["deploy"] = {"resources": {"reservations": {"devices": devices}}}
     return service

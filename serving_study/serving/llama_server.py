@@ -33,7 +33,22 @@ OPTIONS = {
     "LLAMA_USE_PREBUILT_UI": "OFF",
     "LLAMA_OPENSSL": "OFF",
 }
+SIZES = {"Small": "S", "Medium": "M", "Large": "L"}
+WEIGHTS = {"all F32": "F32", "Q2_K - Medium": "Q2_K", "IQ3_S mix - 3.66 bpw": "IQ3_M", "MXFP4 MoE": "MXFP4"}
+"""Words for a type of weights that do not begin with its name."""
 log = structlog.get_logger()
+
+
+def weights(told: str | None) -> str | None:
+    """The type that llama.cpp tells of a file's weights, by the name that files carry.
+
+    ``Q4_K - Medium`` is ``Q4_K_M``, ``IQ4_XS - 4.25 bpw`` is ``IQ4_XS``; what it guesses from the tensors counts as told.
+    """
+    if told is None:
+        return None
+    words = told.removeprefix("(guessed) ")
+    name, _, more = words.partition(" - ")
+    return WEIGHTS.get(words) or (f"{name}_{SIZES[more]}" if more in SIZES else name)
 
 
 def unavailable(build: str) -> str | None:

@@ -31,8 +31,7 @@ def prepare(name: str, model: Model, formats: Sequence[str]) -> Prepared:
     folders. Raises StudyError on a wrong or missing hash.
     """
     source = model.source
-    by_name = model.ollama is not None and "name" in formats and not isinstance(source, PackageSource)
-    if by_name or isinstance(source, OllamaSource):
+    if by_name(model, formats) or isinstance(source, OllamaSource):
         return _named(name, model, formats)
     path, digest = _own(name, model, source.path) if isinstance(source, PathSource) else _cached(name, model)
     kind = "folder" if path.is_dir() else "gguf"
@@ -51,6 +50,12 @@ def prepare(name: str, model: Model, formats: Sequence[str]) -> Prepared:
         folder=path if kind == "folder" else None,
         sha256=digest,
     )
+
+
+def by_name(model: Model, formats: Sequence[str]) -> bool:
+    """Whether an engine of these ``formats`` takes the model from its own library, where no file is prepared."""
+    library = model.ollama is not None and not isinstance(model.source, PackageSource)
+    return "name" in formats and (library or isinstance(model.source, OllamaSource))
 
 
 def _named(name: str, model: Model, formats: Sequence[str]) -> Prepared:

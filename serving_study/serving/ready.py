@@ -8,7 +8,7 @@ import psutil
 import requests
 
 from serving_study.engines.base import Question, Server
-from serving_study.load.payload import key_from_environment
+from serving_study.serving.control import headers
 
 PAUSE_S = 0.05
 READ_S = 300.0
@@ -33,11 +33,10 @@ def wait_until_ready(server: Server, question: Question) -> None:
 def answers(server: Server, question: Question, patience_s: float) -> str | None:
     """None when the whole answer came, else why not."""
     url = server.url + question.path
-    key = key_from_environment() if server.pid is None else None
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    timeout = (5, max(1.0, min(READ_S, patience_s)))
     try:
         with requests.post(
-            url, json=dict(question.body), headers=headers, timeout=(5, max(1.0, min(READ_S, patience_s))), stream=True
+            url, json=dict(question.body), headers=headers(server), timeout=timeout, stream=True
         ) as answer:
             text = answer.content
             if answer.status_code != 200:

@@ -42,10 +42,13 @@ def priority(study: Study, cell: Cell) -> int:
 
 def points(workloads: dict[str, Workload], models: tuple[str, ...], seed: str) -> list[Point]:
     """The points of a cell in the order drawn from ``seed``."""
-    drawn = [
-        Point(name, group)
-        for name, w in sorted(workloads.items())
-        for group in ([models] if w.together else [(m,) for m in models])
-    ]
+    drawn = [Point(name, group) for name, w in sorted(workloads.items()) for group in _loaded(w, models)]
     random.Random(f"{seed}:points").shuffle(drawn)
     return drawn
+
+
+def _loaded(workload: Workload, models: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Which models are under the load at a time: all of them together, which takes two, or each in turn."""
+    if workload.together:
+        return [models] if len(models) > 1 else []
+    return [(model,) for model in models]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,16 @@ import yaml
 from pydantic import ValidationError
 
 from serving_study.study.errors import StudyError
-from serving_study.study.types import Study
+from serving_study.study.types import Deployment, Study
+
+Check = Callable[[Deployment], Iterable[tuple[str, object, str]]]
+"""What an engine refuses of a deployment: key below it, value, and why with the next step."""
 
 
-def read(path: Path, engines: Collection[str], root: Path = Path()) -> Study:
-    """The study in ``path``, every name in it resolved.
+def read(path: Path, engines: Mapping[str, Check], root: Path = Path()) -> Study:
+    """The study in ``path``, every name in it resolved, and no engine asked for what it would ignore.
 
-    ``engines`` are the engines that exist; ``root`` is the folder that ``config/`` stands in.
+    ``engines`` are the engines that exist, with what each refuses; ``root`` is the folder that ``config/`` stands in.
     Raises StudyError naming the file and every wrong key with its value and what is allowed.
     """
     try:
@@ -72,7 +75,7 @@ def _keys(schema: Any) -> Iterator[str]:
 _KEYS = sorted(set(_keys(Study.model_json_schema())))
 
 
-def _unresolved(study: Study, path: Path, engines: Collection[str], root: Path) -> Iterator[str]:
+def _unresolved(study: Study, path: Path, engines: Mapping[str, Check], root: Path) -> Iterator[str]:
     """What is well typed but names something that is not there, or cannot be."""
     if study.name != path.stem:
         yield f"name = {study.name!r}: must be the file's own name, {path.stem!r}"
@@ -93,12 +96,14 @@ def _unresolved(study: Study, path: Path, engines: Collection[str], root: Path) 
             yield f"use_cases.{name}.workload = {case.workload!r}: must be one of: {', '.join(study.workloads)}"
 
 
-def _deployments(study: Study, engines: Collection[str]) -> Iterator[str]:
+def _deployments(study: Study, engines: Mapping[str, Check]) -> Iterator[str]:
     taken: dict[int, str] = {}
     for name, d in study.deployments.items():
         key = f"deployments.{name}"
         if d.engine not in engines:
             yield f"{key}.engine = {d.engine!r}: must be one of: {', '.join(sorted(engines))}"
+        else:
+            yield from (f"{key}.{asked} = {_short(value)}: {why}" for asked, value, why in engines[d.engine](d))
         for model in d.models:
             if model not in study.models:
                 yield f"{key}.models: {model!r}: must be one of models: {', '.join(study.models)}"
@@ -111,6 +116,10 @@ def _deployments(study: Study, engines: Collection[str]) -> Iterator[str]:
             yield f"{key}.urls: an external deployment needs the URL of each of its models"
         if d.runs_as != "external" and d.port is None:
             yield f"{key}.port: is required; every server is given a port of its own from there on"
+        if d.runs_as == "external" and d.port is not None:
+            yield f"{key}.port = {d.port}: the URLs of an external deployment say its ports; leave it out"
+        if d.runs_as != "external" and d.urls:
+            yield f"{key}.urls = {_short(d.urls)}: only with runs_as: external; servers of the study answer on its ports"
         if d.port is not None:
             for port in range(d.port, d.port + len(d.models)):
                 if port in taken:

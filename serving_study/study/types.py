@@ -132,7 +132,9 @@ class Workload(Strict):
     """Kinds of prompts to draw from; empty means all."""
     lengths: tuple[Literal["short", "long"], ...] = ("short",)
     together: bool = False
-    """All models of the deployment under this load at the same time: one point for each model, in one window."""
+    """All models of the deployment under this load at the same time: one point for each model, in one window.
+
+    A deployment of one model leaves the load out."""
     measure_cache: bool = False
     """Leave the nonce out so that prefix caches may hit, on purpose."""
     connection: Literal["fresh", "pooled"] = "fresh"

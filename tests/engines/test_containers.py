@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -15,7 +17,8 @@ import pytest
 import yaml
 
 from serving_study import engines
-from serving_study.serving import containers, llama_server
+from serving_study.engines import ollama
+from serving_study.serving import containers, llama_server, machine
 from serving_study.study.file import read
 from serving_study.study.types import Study
 from serving_study.telemetry.processes import tree_memory
@@ -23,8 +26,8 @@ from tests.engines.conftest import SENTENCES
 
 ROOT = Path(__file__).parents[2]
 BUILD = "10760"
-STUDY = read(ROOT / "config" / "studies" / "rtx5090.yaml", engines.names())
-ON_CPU = read(ROOT / "config" / "studies" / "cpu.yaml", engines.names())
+STUDY = read(ROOT / "config" / "studies" / "rtx5090.yaml", engines.checks())
+ON_CPU = read(ROOT / "config" / "studies" / "cpu.yaml", engines.checks())
 
 
 def composed(name: str, study: Study = STUDY) -> str:
@@ -73,6 +76,62 @@ def test_the_compose_file_has_the_published_ports_shares_and_context_lengths_on_
     assert told["yi-6b"]["revision"] == STUDY.models["yi-6b"].source.revision
     assert "--enforce-eager" in services["tinyllama-1.1b"]["command"]
     assert "HF_HUB_OFFLINE" not in services["yi-6b"]["environment"], "the server fetches its model"
+
+
+def started(name: str, study: Study = STUDY) -> dict[str, str]:
+    deployment = study.deployments[name]
+    models = {model: study.models[model] for model in deployment.models}
+    return containers.quick_start(engines.load(deployment.engine), deployment, models, gpu=study.hardware == "gpu")
+
+
+@pytest.mark.parametrize("gpu", [False, True], ids=["here", "on a machine with a GPU"])
+def test_what_ran_on_a_processor_gets_an_image_for_processors_and_keeps_its_settings(gpu: bool):
+    deployment = ON_CPU.deployments["vllm"]
+    text = containers.compose(engines.load("vllm"), deployment, ON_CPU.models, gpu)
+    for service in yaml.safe_load(text)["services"].values():
+        assert service["image"] == "vllm/vllm-openai-cpu:v0.32.0-x86_64"
+        assert service["command"][0] == "--model", "the image's entry point is the server"
+        assert service["environment"]["VLLM_CPU_KVCACHE_SPACE"] == "1"
+        assert "deploy" not in service
+
+
+def test_an_image_that_nobody_publishes_is_built_from_its_makers_dockerfile_at_the_version(monkeypatch, tmp_path):
+    monkeypatch.setattr(machine, "NVIDIA", tmp_path / "none")
+    for service in yaml.safe_load(composed("sglang", ON_CPU))["services"].values():
+        assert service["build"]["context"] == "https://github.com/sgl-project/sglang.git#v0.5.15.post1:docker"
+        assert service["build"]["args"] == {"VER_SGLANG": "v0.5.15.post1"}
+        assert service["command"][:2] == ["-m", "sglang.launch_server"]
+        assert service["command"][service["command"].index("--device") + 1] == "cpu"
+    for service in yaml.safe_load(composed("sglang"))["services"].values():
+        assert (service["image"], service["command"][0]) == ("lmsysorg/sglang:v0.5.2", "python3")
+        assert "build" not in service
+
+
+def test_a_container_of_ollama_has_its_store_in_the_mounted_folder():
+    (service,) = yaml.safe_load(composed("ollama", ON_CPU))["services"].values()
+    assert service["volumes"] == ["./models:/models"]
+    assert service["environment"]["OLLAMA_MODELS"] == f"/models/{ollama.STORE}"
+
+
+def test_models_of_ollamas_library_are_fetched_and_named_once_it_runs():
+    lines = [shlex.split(line) for line in started("ollama")["pull"].splitlines()]
+    asked = [(line[2].removeprefix("http://127.0.0.1:11434"), json.loads(line[-1])) for line in lines]
+    assert asked[:2] == [
+        ("/api/pull", {"model": "tinyllama:1.1b-chat"}),
+        ("/api/copy", {"source": "tinyllama:1.1b-chat", "destination": "tinyllama-1.1b"}),
+    ]
+    assert len(asked) == 2 * len(STUDY.deployments["ollama"].models)
+    assert "pull" not in started("ollama", ON_CPU), "its models are files"
+
+
+def test_plain_commands_name_programs_and_models_where_they_are_laid_out():
+    assert "engines/ollama-0.34.0/bin/ollama serve" in started("ollama", ON_CPU)["commands"]
+    assert "OLLAMA_MODELS=models/ollama-models " in started("ollama", ON_CPU)["commands"]
+    assert "--models-dir models/models " in started("router", ON_CPU)["commands"]
+    assert "engines/vllm-0.32.0/bin/python -m vllm" in started("vllm", ON_CPU)["commands"]
+    assert "env python -m vllm" in re.sub(r" [A-Z_]+=\S+", "", started("vllm")["commands"]), "its user installs it"
+    for name in ON_CPU.deployments:
+        assert " /" not in started(name, ON_CPU)["commands"], "a path of the machine that wrote it"
 
 
 def test_each_model_has_its_curl_line_and_each_server_its_command_line():
@@ -141,7 +200,7 @@ def test_a_deployment_runs_in_a_container(bring_up, deploy, reference, dockerd, 
         weights = (up.models["smollm2-135m"].gguf or Path()).stat().st_size
         assert tree_memory(containers.process_of(f"serving-study-{up.deployment.port}") or 0) > weights / 2
         assert containers.pulled(up.engine, BUILD).startswith(image)
-        settings = up.engine.settings(up.deployment, up.of("smollm2-135m"))
+        settings = up.engine.settings(up.deployment, up.models, up.of("smollm2-135m"))
         assert [s for s in settings if s.asked is not None and s.asked != s.ran] == []
     gone = subprocess.run(["docker", "ps", "--all", "--quiet"], capture_output=True, text=True, check=True).stdout
     assert gone == ""

@@ -7,20 +7,26 @@ import re
 import shutil
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
 from serving_study import engines
+from serving_study.commands import plan
+from serving_study.engines.base import Prepared
 from serving_study.serving import cache, machine, ports
+from serving_study.study.errors import StudyError
 from serving_study.study.file import read
 from serving_study.study.plans import DeploymentPlan
-from serving_study.study.types import Deployment, PathSource
+from serving_study.study.types import Deployment, Model, PathSource
 
 ROOT = Path(__file__).parents[2]
 STUDIES = sorted((ROOT / "config" / "studies").glob("*.yaml"))
-PLACES = [(path, name) for path in STUDIES for name in read(path, engines.names()).deployments]
+QUICKSTART = ROOT / "config" / "studies" / "quickstart.yaml"
+PLACES = [(path, name) for path in STUDIES for name in read(path, engines.checks()).deployments]
 
 
 def compared(file: Path) -> set[str]:
@@ -50,7 +56,7 @@ def test_no_file_but_an_engines_own_asks_which_engine_it_has_before_it():
 
 @pytest.mark.parametrize(("path", "name"), PLACES, ids=lambda x: x.stem if isinstance(x, Path) else x)
 def test_every_deployment_of_a_study_here_can_be_had(path: Path, name: str):
-    deployment = read(path, engines.names()).deployments[name]
+    deployment = read(path, engines.checks()).deployments[name]
     engine = engines.load(deployment.engine)
     if deployment.runs_as == "container":
         assert engine.image
@@ -73,6 +79,29 @@ def described(engine: str, version: str, **more: object) -> Deployment:
 
 
 VLLM = described("vllm", "0.32.0")
+VERSIONS = {"llamacpp": "10760", "ollama": "0.34.0", "vllm": "0.32.0", "sglang": "0.5.15.post1"}
+IGNORED = [
+    ("llamacpp", {"memory_share": {"m": 0.5}}, "memory_share", "llama.cpp has no such setting"),
+    ("llamacpp", {"max_loaded": 1}, "max_loaded", "Next: set router: true, or leave it out"),
+    ("llamacpp", {"router": True, "version": "2026.10.11549"}, "router", "Next: name a build number"),
+    ("llamacpp", {"router": True, "model_options": {"m": {"a": 1}}}, "model_options", "Next: use options"),
+    ("llamacpp", {"kv_type": "fp8"}, "kv_type", "Next: name one of auto, f16, bf16, f32, q8_0"),
+    ("ollama", {"memory_share": {"m": 0.5}}, "memory_share", "Ollama has no such setting"),
+    ("ollama", {"router": True}, "router", "Ollama has no such setting"),
+    ("ollama", {"model_options": {"m": {"a": 1}}}, "model_options", "Ollama has no such setting"),
+    ("ollama", {"options": {"flash-atention": True}}, "options.flash-atention", "did you mean flash-attention?"),
+    ("ollama", {"options": {"num_parallel": 8}}, "options.num_parallel", "Next: use slots"),
+    ("vllm", {"max_loaded": 1}, "max_loaded", "vLLM has no such setting"),
+    ("vllm", {"router": True}, "router", "vLLM has no such setting"),
+    ("vllm", {"kv_type": "q8_0"}, "kv_type", "Next: name one of auto, f16, bf16, fp8"),
+    ("sglang", {"max_loaded": 1}, "max_loaded", "SGLang has no such setting"),
+    ("sglang", {"router": True}, "router", "SGLang has no such setting"),
+    ("sglang", {"kv_type": "f16"}, "kv_type", "Next: name one of auto, bf16, fp8"),
+    *(
+        (engine, {"runs_as": "external", "options": {"debug": True}}, "options", "starts no external server")
+        for engine in VERSIONS
+    ),
+]
 
 
 def why_not(deployment: Deployment) -> str:
@@ -126,6 +155,60 @@ def test_a_machine_without_a_gpu_cannot_run_an_image_for_one(bare: pytest.Monkey
 def test_a_version_without_a_lock_names_those_that_have_one():
     with pytest.raises(Exception, match=r"locked are .*0\.32\.0"):
         why_not(described("vllm", "9.9.9"))
+
+
+@pytest.mark.parametrize(("engine", "asked", "key", "why"), IGNORED)
+def test_a_setting_that_would_be_ignored_is_refused(engine: str, asked: dict[str, object], key: str, why: str):
+    deployment = described(**{"engine": engine, "version": VERSIONS[engine], **asked})
+    ((refused, value, told),) = engines.checks()[engine](deployment)
+    assert refused == key
+    assert repr(value) in repr(asked)
+    assert why in told
+
+
+SOMETHING = {"memory_share": {"m": 0.5}, "max_loaded": 1, "router": True, "model_options": {"m": {"a": 1}}}
+COLUMNS = (("llamacpp", {}), ("llamacpp", {"router": True}), ("ollama", {}), ("vllm", {}), ("sglang", {}))
+
+
+def test_the_guide_says_which_engine_understands_which_key():
+    page = (ROOT / "docs" / "write-a-study.md").read_text()
+    rows = {key: cells.split("|") for key, cells in re.findall(r"^\| `(\w+)` \|(.*)\|$", page, re.MULTILINE)}
+    for (engine, more), *cells in zip(COLUMNS, *(rows[key] for key in (*SOMETHING, "kv_type")), strict=True):
+        for (key, value), cell in zip(SOMETHING.items(), cells[:-1], strict=True):
+            asked = described(engine, VERSIONS[engine], **{**more, key: value})
+            refused = {name for name, *_ in engines.checks()[engine](asked)}
+            assert (key in refused) == (cell.strip() != "yes"), (engine, key)
+        assert tuple(re.findall(r"`(\w+)`", cells[-1])) == engines.load(engine).kv_types
+
+
+def test_a_study_that_asks_for_what_would_be_ignored_is_refused_when_it_is_planned(tmp_path: Path):
+    study = yaml.safe_load(QUICKSTART.read_text())
+    study["deployments"]["one-slot"]["memory_share"] = {"smollm2-135m": 0.5}
+    file = tmp_path / "quickstart.yaml"
+    file.write_text(yaml.safe_dump(study, sort_keys=False))
+    with pytest.raises(StudyError) as error:
+        plan.run(Namespace(study=str(file), json=False))
+    told = f"{file}: deployments.one-slot.memory_share = {{'smollm2-135m': 0.5}}: llama.cpp has no such setting"
+    assert str(error.value).startswith(told)
+
+
+@pytest.mark.parametrize("engine", VERSIONS)
+def test_what_every_engine_understands_reaches_its_server(engine: str, tmp_path: Path):
+    asked = described(engine, VERSIONS[engine], threads=3, environment={"MINE": "1"}, runs_as="container")
+    known = {"source": {"path": "m"}, "license": "MIT", "parameters": 1, "weights": "F16", "api": "chat"}
+    model = Prepared("m", Model.model_validate(known), gguf=tmp_path / "m.gguf", folder=tmp_path / "m")
+    assert list(engines.checks()[engine](asked)) == []
+    (server,) = engines.load(engine).servers(asked, {"m": model}, tmp_path, tmp_path)
+    assert server.environment["MINE"] == "1"
+    assert "3" in (*server.argv, *server.environment.values())
+
+
+def test_an_option_of_llama_server_that_is_false_is_turned_off(tmp_path: Path):
+    asked = described("llamacpp", "10760", options={"mmap": False})
+    known = {"source": {"path": "m"}, "license": "MIT", "parameters": 1, "weights": "F16", "api": "chat"}
+    model = Prepared("m", Model.model_validate(known), gguf=tmp_path / "m.gguf")
+    (server,) = engines.load("llamacpp").servers(asked, {"m": model}, tmp_path, tmp_path)
+    assert "--no-mmap" in server.argv
 
 
 def test_a_fifth_engine_is_one_file(tmp_path: Path):

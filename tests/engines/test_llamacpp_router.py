@@ -16,7 +16,7 @@ def test_the_router_serves_every_model_with_the_tokens_and_settings_asked(bring_
                 answer = up.ask(model, sentence)
                 assert (answer.prompt_tokens, answer.output_tokens) == (reference[model, language], 8)
                 assert answer.cached_tokens == 0
-        settings = up.engine.settings(up.deployment, server)
+        settings = up.engine.settings(up.deployment, up.models, server)
         assert {s.server for s in settings} == set(MODELS)
         assert [s for s in settings if s.asked is not None and s.asked != s.ran] == []
         assert {s.ran for s in settings if s.name == "slots"} == {"2"}
@@ -40,7 +40,7 @@ def test_the_router_evicts_a_model_when_it_may_hold_only_one(bring_up, deploy):
         (server,) = up.servers.values()
         for model in MODELS:
             up.ask(model, SENTENCES["en"], 2)
-            assert {s.server for s in up.engine.settings(up.deployment, server)} == {model}
+            assert {s.server for s in up.engine.settings(up.deployment, up.models, server)} == {model}
 
 
 def test_a_build_from_source_answers_as_the_wheel_does(bring_up, deploy, reference):
@@ -48,5 +48,5 @@ def test_a_build_from_source_answers_as_the_wheel_does(bring_up, deploy, referen
         for model in MODELS:
             answer = up.ask(model, SENTENCES["ko"])
             assert (answer.prompt_tokens, answer.output_tokens) == (reference[model, "ko"], 8)
-            settings = up.engine.settings(up.deployment, up.of(model))
+            settings = up.engine.settings(up.deployment, up.models, up.of(model))
             assert [s for s in settings if s.asked is not None and s.asked != s.ran] == []

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.engine
 @pytest.mark.parametrize("deployment", ["ollama", "router"])
 def test_loading_on_demand_is_timed_and_gives_memory_back(deployment: str, tmp_path: Path):
     out = tmp_path / "loading.json"
-    study = read(Path("config/studies/cpu.yaml"), engines.names())
+    study = read(Path("config/studies/cpu.yaml"), engines.checks())
     plan = loading_plan(study, deployment).model_copy(update={"rounds": 2})
     assert not main(["profile-loading", plan.model_dump_json(), "--out", str(out)])
     held = json.loads(out.read_text())["held"]

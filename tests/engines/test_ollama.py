@@ -18,10 +18,10 @@ def test_ollama_serves_unchanged_models_with_the_tokens_and_settings_asked(bring
                 answer = up.ask(model, sentence, 24)
                 assert (answer.prompt_tokens, answer.output_tokens) == (reference[model, language], 24)
                 assert answer.cached_tokens <= 24, "more than the chat template's fixed prefix"
-        settings = up.engine.settings(up.deployment, server)
+        settings = up.engine.settings(up.deployment, up.models, server)
         assert [s for s in settings if s.asked is not None and s.asked != s.ran] == []
         ran = {(s.server, s.name): s.ran for s in settings}
-        assert ran["smollm2-135m", "weights"] == "Q4_1"
+        assert (ran["smollm2-135m", "weights"], ran["gemma3-270m", "weights"]) == ("Q4_1", "Q4_K_M")
         assert ran["smollm2-135m", "chat_template"] == "gguf_chat_template"
         assert ran["gemma3-270m", "ignore_eos"] == "true"
         counters = up.engine.read_counters(server)

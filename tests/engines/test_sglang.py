@@ -17,7 +17,7 @@ def test_sglang_serves_both_models_side_by_side_with_the_tokens_and_settings_ask
                 answer = up.ask(model, sentence)
                 assert (answer.prompt_tokens, answer.output_tokens) == (reference[model, language], 8)
                 assert answer.cached_tokens == 0
-            settings = {s.name: s for s in up.engine.settings(asked, server)}
+            settings = {s.name: s for s in up.engine.settings(asked, up.models, server)}
             assert [s for s in settings.values() if s.asked is not None and s.asked != s.ran] == []
             assert settings["prefix_cache"].ran == "False"
             assert settings["kv_tokens"].ran == "1024"

@@ -26,7 +26,7 @@ from serving_study.study.recorded import cell_folder, measured_files
 from serving_study.study.types import HuggingFaceSource, OllamaSource, PathSource
 
 ROOT = Path(__file__).parents[2]
-STUDY = read(ROOT / "config" / "studies" / "quickstart.yaml", engines.names(), ROOT)
+STUDY = read(ROOT / "config" / "studies" / "quickstart.yaml", engines.checks(), ROOT)
 RAW = Path("results") / STUDY.name
 CONTEXT = "https://w3id.org/ro/crate/1.1/context"
 BEGAN_NS = 1_790_000_000 * 10**9

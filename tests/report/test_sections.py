@@ -212,15 +212,40 @@ def test_the_study_of_the_configuration_is_measured_by_make(facts: list[Fact]) -
     assert f"snakemake --cores all report --config study={DEFAULT_STUDY}\n```" in text
 
 
-def test_a_quick_start_says_where_models_and_engines_are_expected(facts: list[Fact]) -> None:
+def test_a_quick_start_says_how_models_and_engines_come_where_they_are_expected(facts: list[Fact]) -> None:
     for language in ("en", "ko"):
         before_compose, _, rest = section(facts, "quickstart", language).partition("```yaml")
-        before_commands, _, after = rest.partition("```bash")
+        assert re.search(r"```bash\npython -m serving_study lay-out made-up (four-slots|one-slot)\n```", before_compose)
+        assert "./engines" in before_compose, language
         assert "./models" in before_compose.splitlines()[-2], language
-        assert "`python -m serving_study install-engine`" in before_commands, language
-        assert "./models" in before_commands.split("```")[-1], language
-        assert "curl" in after
+        assert "curl" in rest
     assert "as the study asks it:" not in section(facts, "quickstart")
+
+
+def test_a_quick_start_says_which_images_were_not_tried_and_which_are_built(facts: list[Fact]) -> None:
+    not_tried, built = "has not tried these images", "docker builds it from their repository"
+    text = section(facts, "quickstart")
+    assert not_tried in text and built not in text
+    of_images = [f for f in facts if f.source.get("column") == "compose"]
+    built_here = changed(facts, lambda f: f in of_images, value="services:\n  m:\n    build: {}\n")
+    assert built in section(built_here, "quickstart")
+    image = [
+        cell_of("deployments", "versions", "i@sha256:0", {"deployment": f.about("deployment")}).model_copy(
+            update={"id": f"version/{f.about('deployment')}/image"}
+        )
+        for f in of_images
+    ]
+    text = section([*facts, *image], "quickstart")
+    assert not_tried not in text
+    assert "yours to install" in text
+
+
+def test_models_of_an_engines_own_library_are_fetched_before_they_are_asked(facts: list[Fact]) -> None:
+    line = "curl http://127.0.0.1:11434/api/pull"
+    of_each = {str(f.about("deployment")) for f in facts if f.source.get("column") == "compose"}
+    text = section([*facts, *(cell_of("deployments", "pull", line, {"deployment": d}) for d in of_each)], "quickstart")
+    assert 0 < text.index(line) < text.index("One request to each model")
+    assert "library" not in section(facts, "quickstart")
 
 
 # Success, validity, engines

@@ -69,17 +69,21 @@ def test_llamacpp_says_the_share_of_its_kv_cells_that_requests_fill(serving, lla
     assert 0 < seen[0] < seen[1] <= 0.5
 
 
-def test_llamacpp_says_the_settings_that_ran_and_they_are_those_asked(serving, llamacpp):
+def test_llamacpp_says_the_settings_that_ran_and_they_are_those_asked(serving, llamacpp, smollm2):
     asked = deployment(slots=2, kv_type="q8_0", options={"batch-size": 128})
     with serving(asked) as alive:
-        settings = {s.name: s for s in llamacpp.settings(asked, alive.servers["smollm2-135m"])}
+        server = alive.servers["smollm2-135m"]
+        settings = {s.name: s for s in llamacpp.settings(asked, {smollm2.name: smollm2}, server)}
+        declared = replace(smollm2, spec=smollm2.spec.model_copy(update={"weights": "Q8_0"}))
+        contradicted = {s.name: s for s in llamacpp.settings(asked, {smollm2.name: declared}, server)}
     differing = [s for s in settings.values() if s.asked is not None and s.asked != s.ran]
     assert differing == []
     assert settings["slots"].ran == "2"
     assert settings["context_per_slot"].ran == "256"
     assert settings["kv_key_type"].ran == "q8_0"
     assert settings["batch"].ran == "128"
-    assert settings["weights"].ran == "Q4_1"
+    assert (settings["weights"].asked, settings["weights"].ran) == ("Q4_1", "Q4_1")
+    assert (contradicted["weights"].asked, contradicted["weights"].ran) == ("Q8_0", "Q4_1")
     assert settings["threads"].ran == "1"
     assert settings["host_prompt_cache"].ran == "disabled"
     assert [s.name for s in settings.values() if s.ran is None] == []

@@ -40,6 +40,11 @@ def test_models_together_are_one_point():
     assert sorted(drawn) == [("c1", ("a",)), ("c1", ("b",)), ("mix", ("a", "b"))]
 
 
+def test_a_model_that_is_alone_has_nothing_to_be_loaded_together_with():
+    together = STUDY.workloads["c4"].model_copy(update={"together": True})
+    assert points({"mix": together, "c1": STUDY.workloads["c1"]}, ("a",), "seed") == [("c1", ("a",))]
+
+
 def test_the_example_is_a_run_of_the_default_study():
     example = Study.model_validate(yaml.safe_load(Path("config/studies/example.yaml").read_text()))
     assert example.model_copy(update={"name": "quickstart", "recorded": None}) == STUDY

@@ -12,16 +12,18 @@ from serving_study.study.file import read
 ROOT = Path(__file__).parents[2]
 QUICKSTART = yaml.safe_load((ROOT / "config/studies/quickstart.yaml").read_text())
 
+ENGINES = {"llamacpp": lambda deployment: ()}
+
 REPLAY = {"rate": 1.0, "arrivals": "replay", "replay": "no.txt", "requests": 2, "max_tokens": 2}
 
 
-def refused(tmp_path: Path, change) -> str:
+def refused(tmp_path: Path, change, engines=ENGINES) -> str:
     study = deepcopy(QUICKSTART)
     change(study)
     file = tmp_path / "quickstart.yaml"
     file.write_text(yaml.safe_dump(study, sort_keys=False))
     with pytest.raises(StudyError) as error:
-        read(file, ["llamacpp"], ROOT)
+        read(file, engines, ROOT)
     assert str(file) in str(error.value)
     return str(error.value)
 
@@ -71,6 +73,14 @@ MISTAKES = {
         lambda s: s["deployments"]["one-slot"].update(runs_as="external"),
         "needs the URL of each of its models",
     ),
+    "external with a port": (
+        lambda s: s["deployments"]["one-slot"].update(runs_as="external"),
+        "deployments.one-slot.port = 18080: the URLs of an external deployment say its ports; leave it out",
+    ),
+    "URL of a server of the study": (
+        lambda s: s["deployments"]["one-slot"].update(urls={"smollm2-135m": "http://127.0.0.1:1"}),
+        "deployments.one-slot.urls = {'smollm2-135m': 'http://127.0.0.1:1'}: only with runs_as: external",
+    ),
     "use case": (
         lambda s: s.update(use_cases={"edge": {"weights": {"ttft_p50": 1}, "slo": "fast"}}),
         "use_cases.edge.slo = 'fast'",
@@ -93,14 +103,22 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path):
     assert len(refused(tmp_path, twice).splitlines()) == 2
 
 
+def test_what_an_engine_refuses_is_told_with_its_key_and_value(tmp_path: Path):
+    engines = {"llamacpp": lambda deployment: [("threads", deployment.threads, "it has none. Next: leave it out")]}
+    told = refused(tmp_path, lambda study: None, engines).splitlines()
+    assert [line.partition(": ")[2] for line in told] == [
+        f"deployments.{name}.threads = 2: it has none. Next: leave it out" for name in ("one-slot", "four-slots")
+    ]
+
+
 def test_what_is_not_yaml_is_refused(tmp_path: Path):
     file = tmp_path / "x.yaml"
     file.write_text("name: [")
     with pytest.raises(StudyError, match="not YAML"):
-        read(file, ["llamacpp"], ROOT)
+        read(file, ENGINES, ROOT)
 
 
 def test_a_study_that_does_not_exist_names_those_that_do(tmp_path: Path):
     (tmp_path / "cpu.yaml").write_text("name: cpu")
     with pytest.raises(StudyError, match="there are: cpu"):
-        read(tmp_path / "quick.yaml", [], ROOT)
+        read(tmp_path / "quick.yaml", {}, ROOT)

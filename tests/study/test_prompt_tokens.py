@@ -15,7 +15,7 @@ from serving_study.study.file import read
 from serving_study.study.prompts import load, nonce
 
 ROOT = Path(__file__).parents[2]
-STUDY = read(ROOT / "config" / "studies" / "quickstart.yaml", engines.names(), ROOT)
+STUDY = read(ROOT / "config" / "studies" / "quickstart.yaml", engines.checks(), ROOT)
 MODELS = sorted(STUDY.models)
 LONGEST = 900
 OUTPUT = 128

@@ -14,6 +14,7 @@ rule install_engine:
             "telemetry/processes",
             "telemetry/processors",
             "telemetry/prometheus",
+            "load/payload",
             "engines/base",
             "engines/{engine}",
         ),

@@ -53,7 +53,7 @@ RECORDED = MEASURE != "true" and str(config.get("recorded", True)).lower() != "f
 def study(name):
     path = Path("config/studies") / f"{name}.yaml"
     try:
-        found = read(path, engines.names())
+        found = read(path, engines.checks())
         schema = Path(workflow.basedir) / "workflow/schemas/study.schema.json"
         validate(yaml.safe_load(path.read_text()), str(schema), False)
         if found.recorded and RECORDED:
