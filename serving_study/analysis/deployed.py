@@ -42,7 +42,7 @@ def deployment_rows(records: Iterable[Json]) -> Iterator[dict[str, Any]]:
             "servers": len(r["servers"]),
             "slots": planned.slots,
             "context": planned.context,
-            "ready_after": sum(r["ready_after_ns"].values()),
+            "ready_after": sum(r["ready_after_ns"].values()) or None,
             "idle_memory": _total([_pss(memory) for memory in r["idle_memory_bytes"].values()]),
             "weights_memory": _total([t.get("weights") for t in told]),
             "kv_capacity": _total([t.get("kv_capacity") for t in told]),
