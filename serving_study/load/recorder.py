@@ -15,8 +15,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
-import httptools
-
 from serving_study.load.clock import Offsets, Timer, now
 from serving_study.load.flight import Flight
 from serving_study.load.payload import with_key
@@ -39,12 +37,12 @@ READS_AT_ONCE = 16
 """Reads of one socket before others have their turn."""
 LARGEST_ANSWER = 64 << 20
 """Bytes of one answer above which it is given up (looked at a few times a second)."""
-NO_LONGER_HTTP = (httptools.HttpParserError, httptools.HttpParserUpgrade)
-"""What the parser raises; an answer of 101 (another protocol from here on) is no error to it."""
 _UNDER_WAY = {errno.EINPROGRESS, errno.EAGAIN, errno.ENOTCONN}
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM}
 _CONTROL = socket.CMSG_SPACE(16)
 _NO_STAMP = bytes(16)
+_RETURN = ord("\r")
+"""Fourth from the end where a read may hold the end of an answer in chunks: an empty line after a line."""
 _READING = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
 _ENDING = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 
@@ -157,10 +155,10 @@ class Recorder:
             ends(end)
             stamps += extra[0][2] if extra else _NO_STAMP
             flight.size += n
-            try:
-                flight.feed(view[start:end])
-            except NO_LONGER_HTTP:
-                flight.drop_parser()
+            if flight.in_chunks and n > 3 and view[end - 4] != _RETURN:
+                flight.put_off.append(view[start:end])
+            else:
+                flight.follow(view[start:end])
             if flight.whole:
                 self._finish(flight, "complete", at)
             elif event & _ENDING or end == len(view):
@@ -321,10 +319,7 @@ class Recorder:
         self.chunks.stamps += extra or _NO_STAMP
         self.fill = start + n
         flight.size += n
-        try:
-            flight.feed(self.view[start : self.fill])
-        except NO_LONGER_HTTP:
-            flight.drop_parser()
+        flight.follow(self.view[start : self.fill])
         if len(self.view) - self.fill < ROOM:
             self.view, self.fill = self.chunks.next_block(), 0
         if flight.whole:

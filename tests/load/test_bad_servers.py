@@ -55,6 +55,14 @@ def test_an_answer_ends_when_it_is_whole_or_its_connection_is_gone(server, model
     assert len(set(answers)) == 1
 
 
+@pytest.mark.parametrize("last_bytes", range(1, 10))
+def test_the_end_of_an_answer_is_seen_wherever_it_is_cut(server, last_bytes):
+    planned = plan(server.port, 2, model="cut-end", max_tokens=last_bytes, connection="pooled", deadline_ns=5 * SECOND)
+    recording = run_point(planned, concurrency=1)
+    assert recording.outcomes() == {"complete": 2}
+    assert received(recording, 1).endswith(b"0\r\n\r\n")
+
+
 @pytest.mark.parametrize("model", ["silent", "endless-line", "endless-stream"])
 def test_an_answer_that_never_ends_is_given_up_at_its_deadline(server, model):
     planned = plan(server.port, 2, model=model, concurrency=2, deadline_ns=SECOND // 2)

@@ -100,6 +100,15 @@ def reasoning(ask: Ask) -> list[Frame]:
 
 
 @scenario
+def cut_end(ask: Ask) -> Iterator[Frame]:
+    """The last bytes of the answer in a write of their own, as many as tokens were asked for."""
+    *frames, last = stream(tokens(ask), usage_event(ask, ask.max_tokens), DONE)
+    yield from frames
+    yield replace(last, data=last.data[: -ask.max_tokens], then="go")
+    yield Frame(last.at_ns + 3 * MS, last.data[-ask.max_tokens :], then="done")
+
+
+@scenario
 def split_utf8(ask: Ask) -> Iterator[Frame]:
     """Each event in two writes, the second 3 ms after the first, cut inside a character where it has one (P14)."""
     for frame in stream(tokens(ask), usage_event(ask, ask.max_tokens), DONE):
