@@ -24,6 +24,12 @@ from serving_study.study.recorded import check_recorded, recorded_left_out, with
 shell.prefix(f'export PATH="{os.path.dirname(sys.executable)}:$PATH"; ')
 
 
+# Its limit of jobs a second has Snakemake look at every waiting job again each second, and once more for each job that
+# has ended: toward the end of a long study a quarter of two processors, while others are measured on them.
+if workflow.scheduling_settings:
+    workflow.scheduling_settings.max_jobs_per_timespan = None
+
+
 onstart:
     pass_on_to_jobs()
 
