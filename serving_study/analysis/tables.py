@@ -196,7 +196,11 @@ DEPLOYMENTS = TableKind(
         integer("servers", "1", "server processes"),
         integer("slots", "request", "requests that one model serves at a time, as asked"),
         integer("context", "token", "context of each slot, as asked"),
-        number("ready_after", "ns", "from start until every model had answered a real request; null if others started it"),
+        number(
+            "ready_after",
+            "ns",
+            "from start until every model had answered a real request; null where others started it",
+        ),
         number("idle_memory", "byte", "memory of the idle servers together, as the kernel saw it (PSS)"),
         number("weights_memory", "byte", "weights, as the engine tells; null when it does not"),
         number("kv_capacity", "byte", "memory for the KV cache, as the engine tells; null when it does not"),
