@@ -19,13 +19,3 @@ def test_all_deployments_stand_before_the_first_cell_and_cells_run_block_by_bloc
     assert max(f.stat().st_mtime_ns for f in before) < started[0][0]
     study = read(measured.folder / "config/studies/tiny.yaml", {**engines.checks(), "other": lambda deployment: ()})
     assert [(d, language) for _, d, language in started] == [(c.deployment, c.language) for c in cells(study)]
-
-
-def test_snakemake_looks_for_the_next_job_when_one_has_ended_and_at_no_other_time(study: Checkout):
-    """Looking every second, as it would by itself, it takes processors from the servers that are measured."""
-    done = study.snakemake("report", "--forcerun", "derive", "--verbose")
-    said = done.stdout + done.stderr
-    assert done.returncode == 0, said[-6000:]
-    jobs = said.count("Execute 1 jobs...")
-    assert jobs > 4
-    assert said.count("Ready jobs: ") <= 2 * jobs + 2
