@@ -117,6 +117,9 @@ AT_START = ("router", "max_loaded", "options", "model_options", "environment")
 OPTIONAL = ("threads", "memory_share", "prefix_cache", *AT_START)
 """Keys of a deployment that an engine may have no use for."""
 
+OF_A_SERVER = ("threads", "memory_share", "prefix_cache", "options", "model_options", "environment")
+"""Those of them that an engine with one server for each model, and no loading on demand, follows."""
+
 Refusal = tuple[str, object, str]
 """Key below a deployment, its value, and why it is refused with what to do next."""
 

@@ -10,7 +10,18 @@ from typing import Any
 
 import requests
 
-from serving_study.engines.base import WEIGHTS, Prepared, Question, Refusal, Server, ServerSpec, Setting, flags, said
+from serving_study.engines.base import (
+    OF_A_SERVER,
+    WEIGHTS,
+    Prepared,
+    Question,
+    Refusal,
+    Server,
+    ServerSpec,
+    Setting,
+    flags,
+    said,
+)
 from serving_study.serving import control, machine
 from serving_study.study.types import Deployment, Scalar
 from serving_study.telemetry import processes
@@ -47,14 +58,7 @@ class Sglang:
     formats: tuple[str, ...] = ("folder",)
     reserves = True
     image: str | None = "lmsysorg/sglang:v{version}"
-    understands: tuple[str, ...] = (
-        "threads",
-        "memory_share",
-        "prefix_cache",
-        "options",
-        "model_options",
-        "environment",
-    )
+    understands: tuple[str, ...] = OF_A_SERVER
     kv_types: tuple[str, ...] = tuple(KV_TYPES)
     counters: Mapping[str, str] = {
         "generated_tokens": "sglang:generation_tokens_total",

@@ -13,7 +13,18 @@ from typing import Any
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving_study.engines.base import WEIGHTS, Prepared, Question, Refusal, Server, ServerSpec, Setting, flags, said
+from serving_study.engines.base import (
+    OF_A_SERVER,
+    WEIGHTS,
+    Prepared,
+    Question,
+    Refusal,
+    Server,
+    ServerSpec,
+    Setting,
+    flags,
+    said,
+)
 from serving_study.serving import control, install, machine
 from serving_study.study.types import Deployment, Scalar
 from serving_study.telemetry import processes
@@ -46,14 +57,7 @@ class Vllm:
     formats: tuple[str, ...] = ("folder",)
     reserves = True
     image: str | None = "vllm/vllm-openai:v{version}"
-    understands: tuple[str, ...] = (
-        "threads",
-        "memory_share",
-        "prefix_cache",
-        "options",
-        "model_options",
-        "environment",
-    )
+    understands: tuple[str, ...] = OF_A_SERVER
     kv_types: tuple[str, ...] = tuple(KV_TYPES)
     counters: Mapping[str, str] = {
         "generated_tokens": "vllm:generation_tokens_total",

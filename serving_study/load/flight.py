@@ -19,7 +19,6 @@ class Flight:
     """A request between its send and its end; httptools calls it back while it reads the answer."""
 
     __slots__ = (
-        "address",
         "broken",
         "chunked",
         "fd",
